@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs"
 import { readTests } from "./report.ts"
 
 const id = /[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*/.source
-const ruleLine = new RegExp(`^- \\*\\*(${id})\\*\\* (?:_\\(([^)]*)\\)_ )?(\\S.*)$`)
+const ruleLine = new RegExp(`^- \\*\\*(${id})\\*\\* (?:_\\(([^)]*)\\)_ )?((?!_\\()\\S.*)$`)
 const idInTitle = new RegExp(`\\[(${id})\\]`, "g")
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
