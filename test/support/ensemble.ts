@@ -34,7 +34,7 @@ export interface EnsembleHandle {
   readonly partition: (server: ServerHandle, from?: ServerHandle) => Effect.Effect<void, RigError>
   /** Like `partition`, but connections are reset: the members notice at once. */
   readonly separate: (server: ServerHandle, from?: ServerHandle) => Effect.Effect<void, RigError>
-  /** Ends all partitions. Connections that were frozen are cut, as after a long outage; members connect again. */
+  /** Ends all partitions; what was held back arrives late, as TCP does it. */
   readonly heal: Effect.Effect<void, RigError>
 }
 
@@ -126,10 +126,7 @@ const startOnce = (options: EnsembleOptions): Effect.Effect<EnsembleHandle, RigE
       waitForQuorum,
       partition: between("frozen"),
       separate: between("cut"),
-      heal: Effect.sync(() => {
-        links?.set("cut", () => true)
-        links?.set("open", () => true)
-      })
+      heal: Effect.sync(() => links?.set("open", () => true))
     }
   })
 

@@ -1,0 +1,17 @@
+import * as Effect from "effect/Effect"
+import { connectRaw } from "./rawClient.ts"
+import type { RigError } from "./rigError.ts"
+
+/**
+ * Ends a session behind its client's back: resumes it with its id and password on a connection of the rig's own (the
+ * server then closes the client's) and closes it. When this is done the server has no such session any more, its
+ * ephemeral nodes are gone, and the client hears "expired" at its next handshake.
+ */
+export const expireSession = (
+  server: number | { readonly host?: string; readonly port: number },
+  session: { readonly sessionId: bigint; readonly password: Uint8Array }
+): Effect.Effect<void, RigError> =>
+  Effect.scoped(Effect.flatMap(
+    connectRaw({ ...(typeof server === "number" ? { port: server } : server), ...session }),
+    (client) => client.closeSession
+  ))
