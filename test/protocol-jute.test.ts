@@ -220,4 +220,20 @@ describe("protocol: writer", () => {
     data.write("after!")
     assert.strictEqual(writer.take().toString("latin1", 4), "before")
   })
+
+  it("a string at the end of a buffer is whole, whatever its characters take [CODEC-06]", () => {
+    for (const text of ["漢".repeat(5), "漢".repeat(100), "é", "😀".repeat(40), "a".repeat(64), "a".repeat(65)]) {
+      const size = Buffer.byteLength(text)
+      for (let left = 0; left <= size + 8; left++) {
+        const writer = new Writer()
+        // The writer's first buffer has 64 KiB.
+        writer.buffer(Buffer.alloc(65_536 - 4 - left))
+        writer.take()
+        writer.string(text)
+        const source = new Source(writer.take())
+        assert.strictEqual(source.text(), text, `${left} bytes left`)
+        assert.isTrue(source.atEnd)
+      }
+    }
+  })
 })
