@@ -83,7 +83,8 @@ abstract class PathRequest<A> implements Request<A> {
 /** A read that can leave a one-shot watch behind. */
 abstract class WatchableRead<A> extends PathRequest<A> {
   readonly isRead = true
-  readonly watch: boolean
+  /** Decided each time the request is written: what the server has to watch depends on the connection. */
+  watch: boolean
 
   constructor(path: string, watch: boolean) {
     super(path)

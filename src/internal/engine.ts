@@ -1,0 +1,50 @@
+/** What a client needs of a session. The wire protocol in session/ is one such engine; others may stand in for it. */
+import type * as Effect from "effect/Effect"
+import type { SessionError } from "../ZkError.ts"
+import type { Operation } from "./operation.ts"
+import type { Request } from "./protocol/requests.ts"
+import type { NodeAnswer } from "./serverErrors.ts"
+import type { Auth } from "./session/credentials.ts"
+import type { StateHub } from "./session/stateHub.ts"
+import type { Watcher } from "./session/watchTable.ts"
+
+export interface ExecuteOptions {
+  /** The path that errors name; the request's by default. */
+  readonly path?: string | undefined
+  /** The version that the request demands. */
+  readonly expected?: number | undefined
+  /** Fail when the connection is lost in place of being sent again on the next one. */
+  readonly sameConnection?: boolean | undefined
+  /** For reads: leave a one-shot watch that this watcher hears of. */
+  readonly watcher?: Watcher | undefined
+  /** Called with the zxid of the answer, also of one that is an error, before the operation completes. */
+  readonly onZxid?: ((zxid: bigint) => void) | undefined
+}
+
+/** What a running session can be asked at any time. */
+export interface EngineStats {
+  readonly inFlight: number
+  readonly queued: number
+  readonly watchers: number
+  /** Connections made after the first. */
+  readonly reconnects: number
+  readonly pings: number
+}
+
+export interface Engine {
+  readonly execute: <A, E extends NodeAnswer>(
+    operation: Operation<E>,
+    request: Request<A>,
+    options: ExecuteOptions
+  ) => Effect.Effect<A, E | SessionError>
+  /** Sets a persistent watch; the watcher hears events from then on. */
+  readonly addWatch: (watcher: Watcher, path: string) => Effect.Effect<void, SessionError>
+  /** The watcher hears nothing any more; the server's watch goes when it was the last. */
+  readonly removeWatcher: (watcher: Watcher) => void
+  readonly addAuth: (auth: Auth) => Effect.Effect<void, SessionError>
+  readonly states: StateHub
+  readonly lastZxid: () => bigint
+  readonly stats: () => EngineStats
+  /** Ends the session: bounded, and idempotent. */
+  readonly close: Effect.Effect<void>
+}
