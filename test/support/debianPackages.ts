@@ -36,7 +36,9 @@ export const unpackPackages = async (packages: ReadonlyArray<string>, folder: st
       ran = await get()
     }
     if (ran.code !== 0) {
-      throw rigError(`apt-get download ${packages.join(" ")}: ${tail(ran.stderr)}${updateFailed && ` (${updateFailed})`}`)
+      throw rigError(
+        `apt-get download ${packages.join(" ")}: ${tail(ran.stderr)}${updateFailed && ` (${updateFailed})`}`
+      )
     }
     for (const file of await readdir(downloads)) {
       if (!file.endsWith(".deb")) continue
@@ -51,7 +53,8 @@ export const unpackPackages = async (packages: ReadonlyArray<string>, folder: st
 /** Installs packages (root only). */
 export const installPackages = async (packages: ReadonlyArray<string>): Promise<void> => {
   if (!isRoot()) throw rigError(`${packages.join(" ")} would have to be installed, and this process is not root`)
-  const install = () => exec("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { timeout: 600_000 })
+  const install = () =>
+    exec("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { timeout: 600_000 })
   if (listsAreEmpty()) await update()
   let ran = await install()
   if (ran.code !== 0) {

@@ -1,7 +1,7 @@
 import { request } from "node:http"
 import type { StartedTestContainer } from "testcontainers"
-import { freePort } from "./ports.ts"
 import type { NodeProcess, Provider } from "./nodeProcess.ts"
+import { freePort } from "./ports.ts"
 import { messageOf, rigError } from "./rigError.ts"
 import { jvmFlags, type NodeSpec, serverLines, settings } from "./zooCfg.ts"
 

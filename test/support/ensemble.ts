@@ -86,43 +86,59 @@ const startOnce = (options: EnsembleOptions): Effect.Effect<EnsembleHandle, RigE
 
     const running = () => servers.filter((_, i) => nodes[i]?.isRunning() === true)
 
-    const modes = async (signal: AbortSignal) =>
-      Promise.all(running().map(async (server) => ({
-        server,
-        mode: (await Effect.runPromise(Effect.option(server.srvr), { signal }).catch(() => undefined))?.pipe((said) =>
-          said._tag === "Some" ? said.value?.mode : undefined
-        )
-      })))
+    const modes = (signal: AbortSignal) =>
+      Promise.all(running().map(async (server) => ({ server, mode: await Effect.runPromise(server.mode, { signal }) })))
 
     const waitForQuorum = (wanted?: number) =>
       attempt("waitForQuorum", async (signal) => {
-        const ended = nodes.filter((node) => !node.isRunning())
-        await pollUntil(`${wanted ?? "all running"} members serve`, async () => {
+        const expected = wanted ?? running().length
+        await pollUntil(`${expected} members serve`, async () => {
           const serving = (await modes(signal)).filter(({ mode }) => mode !== undefined && mode !== "read-only")
           const led = serving.some(({ mode }) => mode === "leader")
-          return led && serving.length >= (wanted ?? nodes.length - ended.length) ? true : undefined
+          return led && serving.length >= expected ? true : undefined
         }, { signal, within: 60_000, every: 50 })
       })
 
-    const leader = attempt("leader", (signal) =>
-      pollUntil("a member leads", async () =>
-        (await modes(signal)).find(({ mode }) => mode === "leader")?.server, { signal, within: 60_000, every: 50 }))
+    const leader = attempt(
+      "leader",
+      (signal) =>
+        pollUntil("a member leads", async () => (await modes(signal)).find(({ mode }) => mode === "leader")?.server, {
+          signal,
+          within: 60_000,
+          every: 50
+        })
+    )
 
     const between = (state: "frozen" | "cut") => (server: ServerHandle, from?: ServerHandle) =>
       links === undefined
         ? Effect.fail(rigError("the ensemble was made without quorumProxies"))
         : Effect.sync(() => links.set(state, (a, b) => a === server.id && (from === undefined || b === from.id)))
 
-    yield* waitForQuorum()
-    const died = servers.find((_, i) => nodes[i]?.isRunning() === false)
-    if (died !== undefined) return yield* rigError(`member ${died.id} ended by itself: ${yield* died.log}`)
+    const died = attempt(
+      "starting an ensemble",
+      (signal) =>
+        pollUntil("a member ends", async () => servers.find((_, i) => nodes[i]?.isRunning() === false), {
+          signal,
+          within: 120_000
+        })
+    )
+    yield* Effect.raceFirst(
+      waitForQuorum(),
+      Effect.flatMap(
+        died,
+        (server) =>
+          Effect.flatMap(server.log, (log) => Effect.fail(rigError(`member ${server.id} ended by itself:\n${log}`)))
+      )
+    )
 
     return {
       servers,
       connectString: servers.map((server) => server.connectString).join(","),
       leader,
-      followers: attempt("followers", async (signal) =>
-        (await modes(signal)).flatMap(({ mode, server }) => mode === "follower" ? [server] : [])),
+      followers: attempt(
+        "followers",
+        async (signal) => (await modes(signal)).flatMap(({ mode, server }) => mode === "follower" ? [server] : [])
+      ),
       waitForQuorum,
       partition: between("frozen"),
       separate: between("cut"),

@@ -7,8 +7,8 @@ import {
   decodeMulti,
   makeStat,
   Op,
-  type OpName,
   openAcl,
+  type OpName,
   type SubOp,
   writeAcl,
   writeStat
@@ -90,7 +90,9 @@ type Answers = Answer | ReadonlyArray<Answer>
 
 /** `undefined` means the default. An Effect answers when it is done, on the Clock that the fake was made with. */
 export type RequestHandler = (request: FakeRequest) => Answers | undefined | Effect.Effect<Answers | undefined>
-export type ConnectHandler = (connect: FakeConnect) => ConnectAnswer | undefined | Effect.Effect<ConnectAnswer | undefined>
+export type ConnectHandler = (
+  connect: FakeConnect
+) => ConnectAnswer | undefined | Effect.Effect<ConnectAnswer | undefined>
 
 /** A reply without error. */
 export const ok = (body?: Uint8Array): Answer => body === undefined ? { type: "reply" } : { type: "reply", body }

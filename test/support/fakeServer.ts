@@ -306,7 +306,12 @@ class Connection implements FakeConnection {
 }
 
 /** In real time: under TestClock nobody would move the time on while the test waits here. */
-const awaitThat = <A>(core: Core, what: string, look: () => A | undefined, within = 10_000): Effect.Effect<A, RigError> =>
+const awaitThat = <A>(
+  core: Core,
+  what: string,
+  look: () => A | undefined,
+  within = 10_000
+): Effect.Effect<A, RigError> =>
   Effect.callback<A, RigError>((resume) => {
     const found = look()
     if (found !== undefined) return resume(Effect.succeed(found))

@@ -45,7 +45,8 @@ export const parseSrvr = (text: string): Srvr | undefined => {
 }
 
 /** Session ids are signed in the protocol and unsigned in the server's words. */
-export const sessionIdFromHex = (hex: string): bigint => BigInt.asIntN(64, BigInt(hex.startsWith("0x") ? hex : `0x${hex}`))
+export const sessionIdFromHex = (hex: string): bigint =>
+  BigInt.asIntN(64, BigInt(hex.startsWith("0x") ? hex : `0x${hex}`))
 
 /** `wchs`: numbers only, the cheapest look at watches. */
 export const parseWchs = (
@@ -104,7 +105,9 @@ export const parseDump = (text: string): Dump => {
       current?.push(line.trim())
     }
   }
-  const sessions = new Set([...before.matchAll(/^\s+(0x[0-9a-f]+)\b/gm)].map((match) => sessionIdFromHex(match[1] ?? "0")))
+  const sessions = new Set(
+    [...before.matchAll(/^\s+(0x[0-9a-f]+)\b/gm)].map((match) => sessionIdFromHex(match[1] ?? "0"))
+  )
   return { sessions: [...sessions], ephemerals }
 }
 

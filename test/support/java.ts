@@ -59,7 +59,9 @@ const findLocal = async (): Promise<{ readonly classPath: string; readonly from:
   if (home !== undefined && home !== "") {
     const lib = join(home, "lib")
     const jars = await readdir(lib).catch(() => [])
-    if (!jars.some((jar) => /^zookeeper-\d.*\.jar$/.test(jar))) throw rigError("ZOOKEEPER_HOME/lib has no zookeeper jar")
+    if (!jars.some((jar) => /^zookeeper-\d.*\.jar$/.test(jar))) {
+      throw rigError("ZOOKEEPER_HOME/lib has no zookeeper jar")
+    }
     return { classPath: join(lib, "*"), from: "the installation in ZOOKEEPER_HOME" }
   }
   const share = "/usr/share/java"

@@ -78,7 +78,14 @@ export const makeJvmNode = async (
   const lines = [...Object.entries({ ...settings(spec), dataDir: data }), ...serverLines(spec)]
   await writeFile(config, lines.map(([key, value]) => `${key}=${value}\n`).join(""))
 
-  const command = [java, ...jvmFlags(spec), "-cp", classPath, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config]
+  const command = [
+    java,
+    ...jvmFlags(spec),
+    "-cp",
+    classPath,
+    "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+    config
+  ]
   let running: Running | undefined
 
   const signal = (name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT") => {

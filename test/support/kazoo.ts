@@ -149,7 +149,10 @@ class Bridge {
   ask(message: Readonly<Record<string, unknown>>): Promise<KazooValue> {
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(rigError(`kazoo: no answer to ${JSON.stringify(message)}`)), 25_000 * patience)
+      const timer = setTimeout(
+        () => reject(rigError(`kazoo: no answer to ${JSON.stringify(message)}`)),
+        25_000 * patience
+      )
       const settle = <A>(use: (value: A) => void) => (value: A) => {
         clearTimeout(timer)
         use(value)

@@ -33,7 +33,9 @@ export class MemoryEnd extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     const peer = this.#peer
-    if (peer === undefined || peer.destroyed) return callback(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }))
+    if (peer === undefined || peer.destroyed) {
+      return callback(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }))
+    }
     // A copy: the writer may use its buffer again, as with a socket.
     if (peer.push(Buffer.from(chunk))) callback()
     else peer.#unread = () => callback()

@@ -6,7 +6,7 @@ import { connect, createServer, type Server, type Socket } from "node:net"
 import { ProxyConnection } from "./proxyConnection.ts"
 import { type Described, type Direction, type Frame, isPing, type NetworkEvent, showEvent } from "./proxyEvents.ts"
 import { type Action, type FramePattern, matches, type Rule } from "./proxyRules.ts"
-import { attempt, RigError, rigError } from "./rigError.ts"
+import { attempt, type RigError, rigError } from "./rigError.ts"
 import { makeServer, type ServerHandle, type ServerOptions } from "./server.ts"
 import { listen, listenAnywhere } from "./tcpLink.ts"
 import { patience } from "./wait.ts"
@@ -57,14 +57,24 @@ export interface Proxy {
   readonly frames: (pattern: FramePattern, since?: number) => Effect.Effect<ReadonlyArray<Frame>>
   /** The first frame that matches, past ones included (from `since` on); waits for it, 10 s at most. */
   readonly awaitFrame: (pattern: FramePattern, options?: AwaitOptions) => Effect.Effect<Frame, RigError>
-  readonly awaitEvent: (where: (event: NetworkEvent) => boolean, options?: AwaitOptions) => Effect.Effect<NetworkEvent, RigError>
+  readonly awaitEvent: (
+    where: (event: NetworkEvent) => boolean,
+    options?: AwaitOptions
+  ) => Effect.Effect<NetworkEvent, RigError>
   /** Waits until so many connections are open. */
   readonly awaitOpen: (count: number) => Effect.Effect<void, RigError>
   /** Called at every event, before it takes effect. */
   readonly onEvent: (listener: (event: NetworkEvent) => void) => Effect.Effect<void, never, Scope.Scope>
-  readonly rule: (pattern: FramePattern, action: Action, options?: { readonly times?: number }) => Effect.Effect<RuleHandle>
+  readonly rule: (
+    pattern: FramePattern,
+    action: Action,
+    options?: { readonly times?: number }
+  ) => Effect.Effect<RuleHandle>
   /** Lets the request pass, drops its answer, and (unless "keep") ends the connection. */
-  readonly swallowReply: (pattern: FramePattern, then?: "cut" | "reset" | "keep" | "freeze") => Effect.Effect<RuleHandle>
+  readonly swallowReply: (
+    pattern: FramePattern,
+    then?: "cut" | "reset" | "keep" | "freeze"
+  ) => Effect.Effect<RuleHandle>
   /** Cuts a connection when its n-th frame (from 1) of this direction was delivered. */
   readonly cutAfterFrame: (direction: Direction, n: number) => Effect.Effect<RuleHandle>
   /** Cuts the next connection that has had n bytes delivered in this direction, exactly there. Once. */
@@ -215,7 +225,11 @@ const awaitThat = <A>(
     }
     const timer = setTimeout(() => {
       const last = state.events.slice(-12).map(showEvent).join("\n  ")
-      done(Effect.fail(rigError(`the proxy did not see ${what} within ${within * patience} ms. The last events:\n  ${last}`)))
+      done(
+        Effect.fail(
+          rigError(`the proxy did not see ${what} within ${within * patience} ms. The last events:\n  ${last}`)
+        )
+      )
     }, within * patience)
     const watcher = () => {
       const found = look()
@@ -271,7 +285,9 @@ export const makeProxy = (target: number): Effect.Effect<Proxy, RigError, Scope.
         } else if (accept !== "refuse" && !server.listening) {
           await listen(server, port)
         }
-        if (accept === "accept" && !state.freezing) for (const connection of [...state.unserved]) state.serve(connection)
+        if (accept === "accept" && !state.freezing) {
+          for (const connection of [...state.unserved]) state.serve(connection)
+        }
       })
 
     const rule: Proxy["rule"] = (pattern, action, options) =>
@@ -303,14 +319,18 @@ export const makeProxy = (target: number): Effect.Effect<Proxy, RigError, Scope.
           state,
           `a frame like ${JSON.stringify(pattern)}`,
           () =>
-            state.events.slice(options?.since ?? 0).find((event) => event.type === "frame" && matches(pattern, event)) as
+            state.events.slice(options?.since ?? 0).find((event) =>
+              event.type === "frame" && matches(pattern, event)
+            ) as
               | Frame
               | undefined,
           options?.within
         ),
       awaitEvent,
       awaitOpen: (count) =>
-        Effect.asVoid(awaitThat(state, `${count} open connections`, () => state.open.size === count ? true : undefined)),
+        Effect.asVoid(
+          awaitThat(state, `${count} open connections`, () => state.open.size === count ? true : undefined)
+        ),
       onEvent: (listener) =>
         Effect.asVoid(Effect.acquireRelease(
           Effect.sync(() => state.listeners.add(listener)),

@@ -110,7 +110,8 @@ export const showEvent = (event: NetworkEvent): string =>
     : [
       `#${event.index} connection ${event.connection} ${event.direction} ${event.nth}: ${event.kind}`,
       event.op,
-      event.path ?? (event.ops.length > 0 ? event.ops.map((sub) => `${opName(sub.op)} ${sub.path}`).join(", ") : undefined),
+      event.path ??
+        (event.ops.length > 0 ? event.ops.map((sub) => `${opName(sub.op)} ${sub.path}`).join(", ") : undefined),
       event.xid === undefined ? undefined : `xid ${event.xid}`,
       event.err ? `err ${event.err}` : undefined
     ].filter((part) => part !== undefined).join(" ")

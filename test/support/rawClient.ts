@@ -155,8 +155,11 @@ export const connectRaw = (options: RawOptions): Effect.Effect<RawClient, RigErr
 
     const request = (op: number, body?: Uint8Array) => bounded(`op ${op}`, () => connection.request(op, body))
     const succeed = (what: string, op: number, body?: Uint8Array) =>
-      Effect.flatMap(request(op, body), (reply) =>
-        reply.err === 0 ? Effect.succeed(new JuteReader(reply.body)) : Effect.fail(rigError(`${what}: ${reply.err}`)))
+      Effect.flatMap(
+        request(op, body),
+        (reply) =>
+          reply.err === 0 ? Effect.succeed(new JuteReader(reply.body)) : Effect.fail(rigError(`${what}: ${reply.err}`))
+      )
 
     const client: RawClient = {
       sessionId: handshake.sessionId,

@@ -33,8 +33,10 @@ export const makeNode = async (provider: Provider, spec: NodeProcess["spec"]): P
 const startOnce = (options: ServerOptions): Effect.Effect<ServerHandle, RigError, Scope.Scope> =>
   Effect.gen(function*() {
     const node = yield* Effect.acquireRelease(
-      attempt("making a server", async () =>
-        makeNode(await provider(), { ...options, id: 1, clientPort: await freePort(), peers: [] })),
+      attempt(
+        "making a server",
+        async () => makeNode(await provider(), { ...options, id: 1, clientPort: await freePort(), peers: [] })
+      ),
       (node) => Effect.promise(() => node.dispose())
     )
     const handle = makeHandle({ id: 1, host: "127.0.0.1", port: node.spec.clientPort, node, standalone: true })

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import {
   askServer,
   type Dump,
+  type Mode,
   parseCons,
   parseDump,
   parseSrvr,
@@ -41,6 +42,8 @@ export interface ServerHandle {
   readonly fourLetterWord: (word: string) => Ask<string>
   /** `undefined` while it doesn't serve. */
   readonly srvr: Ask<Srvr | undefined>
+  /** What it does now, or `undefined` when it doesn't serve, has ended, or says nothing for 300 ms. Never fails. */
+  readonly mode: Effect.Effect<Mode | undefined>
   /** All watches of this server, of all sessions. */
   readonly watchCount: Ask<number>
   /** Sessions by watched path. */
@@ -60,7 +63,10 @@ export interface ServerHandle {
   readonly log: Ask<string>
 }
 
-const notOurs = attempt<never>("ZK_TEST_SERVERS", () => Promise.reject(rigError("this server was not started by the rig")))
+const notOurs = attempt<never>(
+  "ZK_TEST_SERVERS",
+  () => Promise.reject(rigError("this server was not started by the rig"))
+)
 
 /** `node` is absent for servers that somebody else runs. */
 export const makeHandle = (options: {
@@ -73,12 +79,13 @@ export const makeHandle = (options: {
   const { host, node, port } = options
   let version = ""
 
-  const ask = (word: string) => askServer(port, word, { host })
+  const ask = (word: string, within?: number) =>
+    askServer(port, word, { host, ...(within !== undefined && { within }) })
   const word = <A>(name: string, parse: (text: string) => A): Ask<A> =>
     attempt(`${name} to ${host}:${port}`, async () => parse(await ask(name)))
 
-  const srvr = async () => {
-    const said = parseSrvr(await ask("srvr"))
+  const srvr = async (within?: number) => {
+    const said = parseSrvr(await ask("srvr", within))
     if (said !== undefined) version = said.version
     return said
   }
@@ -86,12 +93,17 @@ export const makeHandle = (options: {
   const waitReady = attempt("waitReady", async (signal) => {
     let last = "it did not answer"
     try {
-      return await pollUntil(() => `the server on port ${port} serves (${last})`, () =>
-        srvr().catch((cause: unknown) => {
-          last = messageOf(cause)
-          if (node !== undefined && !node.isRunning()) throw rigError("the server ended by itself")
-          return undefined
-        }), { signal, within: 60_000 })
+      return await pollUntil(
+        () => `the server on port ${port} serves (${last})`,
+        () =>
+          // A connection that comes while the server begins is sometimes never answered.
+          srvr(300).catch((cause: unknown) => {
+            last = messageOf(cause)
+            if (node !== undefined && !node.isRunning()) throw rigError("the server ended by itself")
+            return undefined
+          }),
+        { signal, within: 60_000 }
+      )
     } catch (cause) {
       const log = (await node?.log().catch(() => ""))?.split("\n").slice(-15).join("\n") ?? ""
       throw rigError(`${messageOf(cause)}\n${log}`, cause)
@@ -122,7 +134,8 @@ export const makeHandle = (options: {
     wipe: Effect.andThen(kill, Effect.andThen(own("wipe", (node) => node.wipe()), start)),
     waitReady,
     fourLetterWord: (name) => word(name, (text) => text),
-    srvr: attempt("srvr", srvr),
+    srvr: attempt("srvr", () => srvr()),
+    mode: Effect.promise(() => srvr(300).then((said) => said?.mode, () => undefined)),
     watchCount: Effect.map(word("wchs", parseWchs), (watches) => watches.total),
     watchesByPath: word("wchp", parseWchp),
     watchesOf: (sessionId) => word("wchc", (text) => parseWchc(text).get(BigInt.asIntN(64, sessionId)) ?? []),
@@ -131,10 +144,13 @@ export const makeHandle = (options: {
     ephemerals: (sessionId) => Effect.map(dump, (dump) => dump.ephemerals.get(BigInt.asIntN(64, sessionId)) ?? []),
     connectedSessions: word("cons", (text) => parseCons(text).map((connection) => connection.sessionId)),
     waitUntil: (what, probe) =>
-      attempt(what, (signal) =>
-        pollUntil(what, async () => await Effect.runPromise(probe(handle)) ? true as const : undefined, { signal })).pipe(
-          Effect.asVoid
-        ),
+      attempt(
+        what,
+        (signal) =>
+          pollUntil(what, async () => await Effect.runPromise(probe(handle)) ? true as const : undefined, { signal })
+      ).pipe(
+        Effect.asVoid
+      ),
     log: attempt("log", async () => await node?.log() ?? "")
   }
   return handle

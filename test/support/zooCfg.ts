@@ -54,6 +54,8 @@ export const jvmFlags = (spec: NodeSpec): Array<string> => [
   "-Djava.net.preferIPv4Stack=true",
   "-Dzookeeper.forceSync=no",
   "-Dzookeeper.extendedTypesEnabled=true",
+  // How long an election waits for a member that accepts and says nothing (a frozen one); 5 s by default.
+  "-Dzookeeper.cnxTimeout=500",
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
   "-Dorg.slf4j.simpleLogger.showDateTime=true",
   "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
