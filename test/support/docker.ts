@@ -153,7 +153,9 @@ export const provideDocker = async (say: (line: string) => void): Promise<Provid
   const name = ImageName.fromString(image)
   if (!await images.exists(name)) {
     say(`pulling the Docker image ${image}`)
-    await images.pull(name)
+    await images.pull(name).catch((cause: unknown) => {
+      throw rigError(`a Docker engine answers, but the image ${image} cannot be pulled: ${messageOf(cause)}`, cause)
+    })
   }
   say(`starting ZooKeeper servers in Docker containers of the image ${image}`)
   return {

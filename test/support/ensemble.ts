@@ -4,7 +4,6 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { NodeProcess } from "./nodeProcess.ts"
 import { freePort } from "./ports.ts"
-import { provider } from "./provision.ts"
 import { makeQuorumLinks, type QuorumLinks } from "./quorumLinks.ts"
 import { attempt, type RigError, rigError } from "./rigError.ts"
 import { isPortConflict, makeNode, type ServerHandle, type ServerOptions } from "./server.ts"
@@ -62,11 +61,10 @@ const startOnce = (options: EnsembleOptions): Effect.Effect<EnsembleHandle, RigE
 
     const nodes = yield* Effect.acquireRelease(
       attempt("making an ensemble", async () => {
-        const from = await provider()
         const nodes: Array<NodeProcess> = []
         for (const { clientPort, id } of members) {
           nodes.push(
-            await makeNode(from, {
+            await makeNode({
               ...options,
               extraConfig: { ...options.extraConfig, ...options.extraConfigOf?.(id) },
               id,

@@ -40,13 +40,14 @@ const wanted = (): ReadonlyArray<ProviderKind> => {
   return ["docker", "local", "debian"]
 }
 
-const find = async (): Promise<Provider> => {
-  // Vitest's workers inherit the choice of the global setup, which has said it already.
-  const say = (line: string) => {
-    if (process.env["ZK_TEST_QUIET"] !== "1") process.stderr.write(`zookeeper for tests: ${line}\n`)
-  }
+// Vitest's workers inherit the choice of the global setup, which has said it already.
+const say = (line: string): void => {
+  if (process.env["ZK_TEST_QUIET"] !== "1") process.stderr.write(`zookeeper for tests: ${line}\n`)
+}
+
+const find = async (among: ReadonlyArray<ProviderKind>): Promise<Provider> => {
   const failures: Array<string> = []
-  for (const kind of wanted()) {
+  for (const kind of among) {
     try {
       return await makers[kind](say)
     } catch (cause) {
@@ -63,4 +64,15 @@ const find = async (): Promise<Provider> => {
 let found: Promise<Provider> | undefined
 
 /** The provider of this process; looked for once. */
-export const provider = (): Promise<Provider> => found ??= find()
+export const provider = (): Promise<Provider> => found ??= Promise.resolve().then(() => find(wanted()))
+
+let foundStarting: Promise<Provider> | undefined
+
+/**
+ * The provider of servers that a test may stop. Beside ZK_TEST_SERVERS, which nobody here stops, they come from
+ * elsewhere.
+ */
+export const startingProvider = (): Promise<Provider> =>
+  foundStarting ??= provider().then((found) =>
+    found.makeNode === undefined ? find(["docker", "local", "debian"]) : found
+  )

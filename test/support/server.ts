@@ -2,9 +2,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type { NodeProcess, Provider } from "./nodeProcess.ts"
+import type { NodeProcess } from "./nodeProcess.ts"
 import { freePort } from "./ports.ts"
-import { provider } from "./provision.ts"
+import { provider, startingProvider } from "./provision.ts"
 import { attempt, messageOf, type RigError, rigError } from "./rigError.ts"
 import { makeHandle, type ServerHandle } from "./serverHandle.ts"
 import type { ServerOptions } from "./zooCfg.ts"
@@ -23,11 +23,10 @@ export const firstServer = (connectString: string): { readonly host: string; rea
 export const isPortConflict = (cause: unknown): boolean =>
   /Address already in use|BindException|port is already allocated/i.test(messageOf(cause))
 
-export const makeNode = async (provider: Provider, spec: NodeProcess["spec"]): Promise<NodeProcess> => {
-  if (provider.makeNode === undefined) {
-    throw rigError("with ZK_TEST_SERVERS the rig can use servers, but neither start nor stop any")
-  }
-  return provider.makeNode(spec)
+export const makeNode = async (spec: NodeProcess["spec"]): Promise<NodeProcess> => {
+  const { makeNode } = await startingProvider()
+  if (makeNode === undefined) throw rigError("these servers can be used, but neither started nor stopped")
+  return makeNode(spec)
 }
 
 const startOnce = (options: ServerOptions): Effect.Effect<ServerHandle, RigError, Scope.Scope> =>
@@ -35,7 +34,7 @@ const startOnce = (options: ServerOptions): Effect.Effect<ServerHandle, RigError
     const node = yield* Effect.acquireRelease(
       attempt(
         "making a server",
-        async () => makeNode(await provider(), { ...options, id: 1, clientPort: await freePort(), peers: [] })
+        async () => makeNode({ ...options, id: 1, clientPort: await freePort(), peers: [] })
       ),
       (node) => Effect.promise(() => node.dispose())
     )
