@@ -9,6 +9,7 @@ import { expireSession } from "./support/expire.ts"
 import { err, Fake, makeFakeServer } from "./support/fakeServer.ts"
 import { frame, FrameSplitter, JuteWriter } from "./support/jute.ts"
 import { kazooAvailable, makeKazoo } from "./support/kazoo.ts"
+import { makeProxiedEnsemble } from "./support/proxiedEnsemble.ts"
 import { makeProxiedServer, makeProxy, ProxiedServer } from "./support/proxy.ts"
 import { connectRaw } from "./support/rawClient.ts"
 import { decodeConnectResponse, decodeReply, encodeConnectRequest, encodeCreate, Op } from "./support/records.ts"
@@ -258,9 +259,9 @@ describe("ensemble", () => {
 
   it.live("cuts a follower off from the leader, and lets it come back", () =>
     Effect.gen(function*() {
-      const ensemble = yield* makeEnsemble({ tickTime: 200, quorumProxies: true })
+      const { ensemble, proxyOf } = yield* makeProxiedEnsemble({ tickTime: 200, quorumProxies: true })
       for (const follower of yield* ensemble.followers) {
-        const client = yield* connectRaw(follower)
+        const client = yield* connectRaw(yield* proxyOf(follower))
         yield* ensemble.partition(follower)
         // It answers reads until it notices, and so do its pings; it is no part of the quorum any more.
         yield* client.getData("/")
