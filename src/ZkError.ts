@@ -631,6 +631,15 @@ export const SessionError = Schema.Union([
  */
 export type SessionError = typeof SessionError.Type
 
+/**
+ * What can end a stream that follows a node: everything but what passes by itself, which the stream waits for.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamError = Exclude<SessionError, ConnectionLoss | OperationTimeout | ThrottledOp>
+
 // -- transactions --------------------------------------------------------------------------------------------------
 
 /**

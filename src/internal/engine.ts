@@ -17,6 +17,10 @@ export interface ExecuteOptions {
   readonly sameConnection?: boolean | undefined
   /** For reads: leave a one-shot watch that this watcher hears of. */
   readonly watcher?: Watcher | undefined
+  /** Fail with `SessionExpired` unless this session is the current one. */
+  readonly session?: bigint | undefined
+  /** Called each time the request is written. */
+  readonly onWrite?: (() => void) | undefined
   /** Called with the zxid of the answer, also of one that is an error, before the operation completes. */
   readonly onZxid?: ((zxid: bigint) => void) | undefined
 }
@@ -43,6 +47,12 @@ export interface Engine {
   readonly removeWatcher: (watcher: Watcher) => void
   readonly addAuth: (auth: Auth) => Effect.Effect<void, SessionError>
   readonly states: StateHub
+  /** The current session; none before the first, and between two. */
+  readonly sessionId: () => bigint | undefined
+  /** Whether another session will follow one that has expired. */
+  readonly isRenewing: () => boolean
+  /** Runs an effect in the background, for as long as the session lives. */
+  readonly background: (effect: Effect.Effect<void>) => void
   readonly lastZxid: () => bigint
   readonly stats: () => EngineStats
   /** Ends the session: bounded, and idempotent. */

@@ -51,7 +51,8 @@ export const decodeConnectResponse = (reader: Reader): ConnectResponse => {
   reader.int()
   const timeout = reader.int()
   const sessionId = reader.long()
-  const password = reader.buffer() ?? emptyPassword
+  // In memory of its own: what `buffer` gives shares its memory with the data of nodes.
+  const password = Uint8Array.from(reader.buffer() ?? emptyPassword)
   const readOnly = reader.remaining() > 0 && reader.boolean()
   return { timeout, sessionId, password, readOnly }
 }

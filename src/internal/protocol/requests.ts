@@ -5,6 +5,7 @@
 import type { Acl } from "../../ZkAcl.ts"
 import type { Stat } from "../../ZkStat.ts"
 import { AddWatchMode, Op, type WatcherType as WatcherTypes } from "./constants.ts"
+import { NodeData } from "./nodeData.ts"
 import { JuteError } from "./reader.ts"
 import type { Reader } from "./reader.ts"
 import type { Writer } from "./writer.ts"
@@ -97,16 +98,13 @@ abstract class WatchableRead<A> extends PathRequest<A> {
   }
 }
 
-export interface Data {
-  readonly data: Uint8Array | null
-  readonly stat: Stat
-}
+const decodeNodeData = (reader: Reader): NodeData => new NodeData(reader.buffer(), decodeStat(reader))
 
-export class GetData extends WatchableRead<Data> {
+export class GetData extends WatchableRead<NodeData> {
   readonly op = Op.getData
 
-  override decode(reader: Reader): Data {
-    return { data: reader.buffer(), stat: decodeStat(reader) }
+  override decode(reader: Reader): NodeData {
+    return decodeNodeData(reader)
   }
 }
 
@@ -433,7 +431,7 @@ export class Multi implements Request<ReadonlyArray<WriteResult>> {
 export type ReadOp = GetData | GetChildrenNames
 
 export type ReadResult =
-  | { readonly _tag: "Data"; readonly data: Uint8Array | null; readonly stat: Stat }
+  | { readonly _tag: "Data"; readonly node: NodeData }
   | { readonly _tag: "Children"; readonly children: ReadonlyArray<string> }
   | { readonly _tag: "Error"; readonly code: number }
 
@@ -455,7 +453,7 @@ export class MultiRead implements Request<ReadonlyArray<ReadResult>> {
     return decodeItems(reader, (type): ReadResult => {
       switch (type) {
         case Op.getData:
-          return { _tag: "Data", data: reader.buffer(), stat: decodeStat(reader) }
+          return { _tag: "Data", node: decodeNodeData(reader) }
         case Op.getChildren:
           return { _tag: "Children", children: reader.vector(decodeString) }
         case Op.error:
@@ -471,7 +469,7 @@ export class MultiRead implements Request<ReadonlyArray<ReadResult>> {
   }
 }
 
-export class Reconfig implements Request<Data> {
+export class Reconfig implements Request<NodeData> {
   readonly op = Op.reconfig
   readonly path = "/zookeeper/config"
   readonly isRead = false
@@ -494,8 +492,8 @@ export class Reconfig implements Request<Data> {
     writer.long(this.fromConfig)
   }
 
-  decode(reader: Reader): Data {
-    return { data: reader.buffer(), stat: decodeStat(reader) }
+  decode(reader: Reader): NodeData {
+    return decodeNodeData(reader)
   }
 
   sizeBound(): number {

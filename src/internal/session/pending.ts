@@ -15,6 +15,8 @@ export interface PendingOptions {
   readonly expected?: number | undefined
   /** Fail with the connection in place of being sent again on the next one. */
   readonly sameConnection?: boolean | undefined
+  /** The session without which the request is pointless. */
+  readonly session?: bigint | undefined
   /** Called each time before the request is written. */
   readonly onWrite?: (() => void) | undefined
   /** Called with the answer, before anything that the server sent after it is looked at. */

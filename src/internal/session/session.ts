@@ -107,6 +107,7 @@ export class Session implements Engine {
   private over: Failure | undefined
   private readonly closed = Deferred.makeUnsafe<void>()
   private driver: Fiber.Fiber<void> | undefined
+  private readonly jobs = new Set<Fiber.Fiber<void>>()
   private turn: number | undefined
   private reconnects = -1
   private pings = 0
@@ -160,6 +161,7 @@ export class Session implements Engine {
   private pendingOptions(request: Request, options: ExecuteOptions): PendingOptions {
     const { onZxid, watcher } = options
     if (watcher !== undefined) return this.arming(request, options, watcher)
+    // The fields that the two have in common mean the same.
     return onZxid === undefined ? options : { ...options, onAnswer: (_code, zxid) => onZxid(zxid) }
   }
 
@@ -170,6 +172,7 @@ export class Session implements Engine {
     return {
       ...options,
       onWrite: () => {
+        options.onWrite?.()
         asked = this.watches.arming(kind, path)
         if ("watch" in request) request.watch = asked
       },
@@ -205,6 +208,8 @@ export class Session implements Engine {
   private submit(pending: Pending): void {
     const refusal = this.refusal()
     if (refusal !== undefined) return pending.failWith(refusal)
+    const { session } = pending.options
+    if (session !== undefined && session !== this.sessionId()) return pending.failWith(sessionExpired(session))
     if (this.isTooLarge(pending)) return
     this.queue.push(pending)
     if (this.options.requestTimeout !== Infinity) this.alarm.noLaterThan(pending.since + this.options.requestTimeout)
@@ -301,6 +306,20 @@ export class Session implements Engine {
 
   lastZxid(): bigint {
     return this.zxid.value()
+  }
+
+  sessionId(): bigint | undefined {
+    return this.announced ? this.identity?.id : undefined
+  }
+
+  isRenewing(): boolean {
+    return this.over === undefined && this.options.onExpiry === "renew"
+  }
+
+  background(effect: Effect.Effect<void>): void {
+    const fiber = this.fork(effect)
+    this.jobs.add(fiber)
+    fiber.addObserver(() => this.jobs.delete(fiber))
   }
 
   stats(): EngineStats {
@@ -550,6 +569,7 @@ export class Session implements Engine {
     this.over = sessionClosed
     this.setState({ _tag: "Closed" })
     this.states.end()
+    for (const job of this.jobs) job.interruptUnsafe()
     Deferred.doneUnsafe(this.closed, Effect.void)
   }
 

@@ -1,0 +1,55 @@
+// @barrel: Auto-generated exports. Do not edit manually.
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkAcl from "./ZkAcl.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkClient from "./ZkClient.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkConfig from "./ZkConfig.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkError from "./ZkError.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkEvent from "./ZkEvent.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkPath from "./ZkPath.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkStat from "./ZkStat.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkState from "./ZkState.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkTransaction from "./ZkTransaction.ts"

@@ -1,0 +1,223 @@
+/**
+ * Writes whose lost answer is resolved, where the truth can be known.
+ *
+ * After a reconnect, `sync` makes a server catch up with everything that the old connection can have brought about: the
+ * servers refuse what a session left under way on a server that it has moved away from. So what is not to be seen
+ * behind a `sync` was not applied, and never will be.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import type { CreateError, CreateOptions, ZkClient } from "../../ZkClient.ts"
+import type { BadVersion, NoAuth, NoNode, QuotaExceeded, SessionError } from "../../ZkError.ts"
+import { BadVersion as BadVersionError, InvalidInput, maybeApplied, NodeExists } from "../../ZkError.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import type { Stat } from "../../ZkStat.ts"
+import type { Created, Data } from "../../ZkTransaction.ts"
+import type { ExecuteOptions } from "../engine.ts"
+import { Exists, GetChildren, GetData, Sync } from "../protocol/requests.ts"
+import type { Core } from "./core.ts"
+import { run } from "./core.ts"
+import { isEphemeral, isSequential, toData, toServerPath, toSetData } from "./input.ts"
+import { createNode, operations } from "./operations.ts"
+
+/** How often an answer may be lost before its loss is passed on. */
+const maxTries = 5
+
+/** What was lost with a session or a connection can be looked for; a closed client cannot look. */
+const isLost = (error: { readonly _tag: string }): boolean =>
+  maybeApplied(error) && error._tag !== "SessionClosed" && error._tag !== "AuthFailed"
+
+const syncAt = (core: Core, serverPath: string, path: string, options: ExecuteOptions) =>
+  run(core, operations.sync, new Sync(serverPath), path, options)
+
+// -- names that carry a mark ------------------------------------------------------------------------------------------
+
+const mark = (uuid: string): string => `_c_${uuid}-`
+
+const randomHex = (digits: number) =>
+  Effect.map(Random.nextIntBetween(0, 16 ** digits), (n) => n.toString(16).padStart(digits, "0"))
+
+const makeUuid = Effect.map(
+  Effect.all([randomHex(8), randomHex(4), randomHex(3), Random.nextIntBetween(8, 12), randomHex(3), randomHex(6), randomHex(6)]),
+  ([a, b, c, variant, d, e, f]) => `${a}-${b}-4${c}-${variant.toString(16)}${d}-${e}${f}`
+)
+
+interface Marked {
+  readonly core: Core
+  readonly parent: string
+  readonly serverParent: string
+  readonly mark: string
+}
+
+/** The node that carries a mark, as a server that has caught up knows it. */
+const findMarked = Effect.fnUntraced(function*(marked: Marked, options: ExecuteOptions) {
+  const { core, parent, serverParent } = marked
+  yield* syncAt(core, serverParent, parent, options)
+  const listed = yield* run(core, operations.getChildren, new GetChildren(serverParent, false), parent, options).pipe(
+    Effect.map((node) => node.children),
+    Effect.catchTag("NoNode", () => Effect.succeed([]))
+  )
+  const name = listed.find((child) => child.startsWith(marked.mark))
+  if (name === undefined) return Option.none<Created>()
+  const path = ZkPath.join(parent, name)
+  const request = new Exists(ZkPath.join(serverParent, name), false)
+  return yield* run(core, operations.exists, request, path, options).pipe(
+    Effect.map((stat) => Option.some<Created>({ path, stat })),
+    Effect.catchTag("NoNode", () => Effect.succeed(Option.none<Created>()))
+  )
+})
+
+/** Deletes what may have been made for somebody who does not want it any more. Goes on until it knows. */
+const removeMarked = (client: ZkClient, marked: Marked, options: ExecuteOptions): Effect.Effect<void> =>
+  findMarked(marked, options).pipe(
+    Effect.flatMap((found) => Option.isNone(found) ? Effect.void : client.ensureAbsent(found.value.path)),
+    Effect.catch((error) => {
+      // An ephemeral node goes with its session; any other end of the client leaves nothing to be done.
+      const goesOn = error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" || error._tag === "ThrottledOp" ||
+        (error._tag === "SessionExpired" && options.session === undefined)
+      return goesOn
+        ? Effect.andThen(Effect.sleep("250 millis"), removeMarked(client, marked, options))
+        : Effect.logWarning(`a node ${marked.mark} below ${marked.parent} may have been left behind: ${error.message}`).pipe(
+          Effect.when(Effect.sync(() => error._tag !== "SessionExpired" && error._tag !== "SessionClosed")),
+          Effect.asVoid
+        )
+    })
+  )
+
+export const createProtected = (
+  core: Core,
+  client: () => ZkClient,
+  path: string,
+  data: Data | undefined,
+  options: CreateOptions | undefined
+): Effect.Effect<Created, CreateError> =>
+  Effect.flatMap(makeUuid, (uuid) => {
+    const slash = path.lastIndexOf("/")
+    const markedPath = `${path.slice(0, slash + 1)}${mark(uuid)}${path.slice(slash + 1)}`
+    const reason = ZkPath.problem(markedPath, { sequential: isSequential(options?.mode) })
+    if (reason !== undefined) return createNode(core, path, data, options)
+    const parent = slash <= 0 ? "/" : path.slice(0, slash)
+    const marked: Marked = { core, parent, serverParent: core.chroot.toServer(parent), mark: mark(uuid) }
+    const bound = isEphemeral(options?.mode)
+    let written = false
+    let session: bigint | undefined
+    const onWrite = () => {
+      written = true
+      session ??= core.engine.sessionId()
+    }
+    const execute = (): ExecuteOptions => ({ onWrite, session: bound ? session : undefined })
+    const attempt = (tries: number): Effect.Effect<Created, CreateError> =>
+      Effect.catch(createNode(core, markedPath, data, options, execute()), (error) => {
+        const isGone = bound && error._tag === "SessionExpired"
+        if (!isLost(error) || isGone || tries === maxTries) return Effect.fail(error)
+        return Effect.flatMap(
+          findMarked(marked, { session: bound ? session : undefined }),
+          (found) => Option.isSome(found) ? Effect.succeed(found.value) : attempt(tries + 1)
+        )
+      })
+    return Effect.onExit(attempt(1), (exit) =>
+      Effect.sync(() => {
+        const isUnknown = Exit.isFailure(exit) && written &&
+          (Cause.hasInterrupts(exit.cause) || exit.cause.reasons.some((r) => r._tag === "Fail" && maybeApplied(r.error)))
+        const isOver = bound && session !== core.engine.sessionId()
+        if (isUnknown && !isOver) {
+          core.engine.background(removeMarked(client(), marked, { session: bound ? session : undefined }))
+        }
+      }))
+  })
+
+// -- one node ---------------------------------------------------------------------------------------------------------
+
+const statAt = (core: Core, path: string, serverPath: string, options: ExecuteOptions) =>
+  Effect.andThen(
+    syncAt(core, serverPath, path, options),
+    run(core, operations.exists, new Exists(serverPath, false), path, options).pipe(
+      Effect.map(Option.some),
+      Effect.catchTag("NoNode", () => Effect.succeed(Option.none<Stat>()))
+    )
+  )
+
+export const createIdempotent = (
+  core: Core,
+  path: string,
+  data: Data | undefined,
+  options: CreateOptions | undefined
+): Effect.Effect<Created, CreateError> =>
+  Effect.suspend(() => {
+    if (isSequential(options?.mode)) {
+      const reason = "a sequential node has no name to find it by: use createProtected"
+      return Effect.fail(new InvalidInput({ operation: "create", path, reason }))
+    }
+    const before = core.engine.lastZxid()
+    const bound = isEphemeral(options?.mode)
+    let session: bigint | undefined
+    const onWrite = () => {
+      session ??= core.engine.sessionId()
+    }
+    const attempt = (tries: number): Effect.Effect<Created, CreateError> => {
+      const execute: ExecuteOptions = { onWrite, session: bound ? session : undefined }
+      return Effect.catch(createNode(core, path, data, options, execute), (error) => {
+        const isGone = bound && error._tag === "SessionExpired"
+        if (!isLost(error) || isGone || tries === maxTries) return Effect.fail(error)
+        const look = { session: bound ? session : undefined }
+        return Effect.flatMap(statAt(core, path, core.chroot.toServer(path), look), (found) => {
+          if (Option.isNone(found)) return attempt(tries + 1)
+          const stat = found.value
+          if (bound && stat.ephemeralOwner === session) return Effect.succeed<Created>({ path, stat })
+          // Older than the request, or somebody's ephemeral: not made by it.
+          const isOthers = stat.czxid <= before || bound || stat.ephemeralOwner !== 0n
+          return Effect.fail(isOthers ? new NodeExists({ operation: "create", path }) : error)
+        })
+      })
+    }
+    return attempt(1)
+  })
+
+type SetError = NoNode | NoAuth | BadVersion | QuotaExceeded | SessionError
+
+const isSameBytes = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
+  a === null || b === null ? a === b : Buffer.compare(a, b) === 0
+
+export const setDataIdempotent = (core: Core, path: string, data: Data, version: number): Effect.Effect<Stat, SetError> =>
+  Effect.suspend(() => {
+    const before = core.engine.lastZxid()
+    const request = toSetData(core.chroot, path, data, version)
+    const bytes = toData(data, "setData", path)
+    const serverPath = toServerPath(core.chroot, path)
+    const attempt = (tries: number): Effect.Effect<Stat, SetError> =>
+      Effect.catch(run(core, operations.setData, request, path, { expected: version }), (error) => {
+        if (!isLost(error) || tries === maxTries || serverPath instanceof Error || bytes instanceof Error) {
+          return Effect.fail(error)
+        }
+        const look = Effect.andThen(
+          syncAt(core, serverPath, path, {}),
+          Effect.result(run(core, operations.getData, new GetData(serverPath, false), path))
+        )
+        return Effect.flatMap(look, (found): Effect.Effect<Stat, SetError> => {
+          // Deleted, or deleted and made again: what had become of it before, nobody can tell.
+          if (found._tag === "Failure" || found.success.stat.czxid > before) return Effect.fail(error)
+          const { data: present, stat } = found.success
+          if (stat.version === version) return attempt(tries + 1)
+          // Exactly one write has followed, and it was another: ours found the version gone.
+          const isOthers = stat.version === ((version + 1) | 0) && !isSameBytes(present, bytes)
+          return Effect.fail(isOthers ? new BadVersionError({ operation: "setData", path, expected: version }) : error)
+        })
+      })
+    return attempt(1)
+  })
+
+export const ensureAbsent = (
+  client: ZkClient,
+  path: string,
+  options: { readonly version?: number | undefined } | undefined
+): ReturnType<ZkClient["ensureAbsent"]> => {
+  const attempt = (tries: number): ReturnType<ZkClient["ensureAbsent"]> =>
+    client.delete(path, options).pipe(
+      Effect.catchTag("NoNode", () => Effect.void),
+      Effect.catch((error) => isLost(error) && tries < maxTries ? attempt(tries + 1) : Effect.fail(error))
+    )
+  return attempt(1)
+}
