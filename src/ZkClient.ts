@@ -78,15 +78,7 @@ import { isRetryable } from "./ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "./ZkEvent.ts"
 import type { Stat } from "./ZkStat.ts"
 import type { SessionState } from "./ZkState.ts"
-import type {
-  Created,
-  CreateMode,
-  Data,
-  GetDataOp,
-  ReadOp,
-  WriteOp,
-  WriteResults
-} from "./ZkTransaction.ts"
+import type { Created, CreateMode, Data, GetDataOp, ReadOp, WriteOp, WriteResults } from "./ZkTransaction.ts"
 
 /**
  * The runtime type identifier of {@link ZkClient}.

@@ -31,18 +31,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-
-const id = (tag: string): string => `effect-zookeeper/ZkError/${tag}`
-
-const answer = {
-  /** The operation that was answered so, such as `getData`. */
-  operation: Schema.String,
-  /** The path that the operation was given; empty for operations without one. */
-  path: Schema.String
-}
-
-const at = (error: { readonly operation: string; readonly path: string }): string =>
-  error.path === "" ? error.operation : `${error.operation} ${error.path}`
+import { answer, at, id, ServerError, SessionMoved, ThrottledOp } from "./internal/serverFaults.ts"
 
 const outcome = {
   operation: Schema.String,
@@ -95,7 +84,9 @@ export class NodeExists extends Schema.TaggedError<NodeExists>(id("NodeExists"))
  * @category errors
  * @since 0.1.0
  */
-export class BadVersion extends Schema.TaggedError<BadVersion>(id("BadVersion"))("BadVersion", { ...answer, expected: Schema.Number }) {
+export class BadVersion
+  extends Schema.TaggedError<BadVersion>(id("BadVersion"))("BadVersion", { ...answer, expected: Schema.Number })
+{
   override get message(): string {
     return `${at(this)}: the version is not ${this.expected}; read the node again`
   }
@@ -134,7 +125,9 @@ export class NoAuth extends Schema.TaggedError<NoAuth>(id("NoAuth"))("NoAuth", a
  * @category errors
  * @since 0.1.0
  */
-export class NoChildrenForEphemerals extends Schema.TaggedError<NoChildrenForEphemerals>(id("NoChildrenForEphemerals"))("NoChildrenForEphemerals", answer) {
+export class NoChildrenForEphemerals
+  extends Schema.TaggedError<NoChildrenForEphemerals>(id("NoChildrenForEphemerals"))("NoChildrenForEphemerals", answer)
+{
   override get message(): string {
     return `${at(this)}: the parent is ephemeral and cannot have children`
   }
@@ -161,7 +154,9 @@ export class InvalidAcl extends Schema.TaggedError<InvalidAcl>(id("InvalidAcl"))
  * @category errors
  * @since 0.1.0
  */
-export class EphemeralOnLocalSession extends Schema.TaggedError<EphemeralOnLocalSession>(id("EphemeralOnLocalSession"))("EphemeralOnLocalSession", answer) {
+export class EphemeralOnLocalSession
+  extends Schema.TaggedError<EphemeralOnLocalSession>(id("EphemeralOnLocalSession"))("EphemeralOnLocalSession", answer)
+{
   override get message(): string {
     return `${at(this)}: a local session cannot have ephemeral nodes`
   }
@@ -194,26 +189,15 @@ export class NoWatcher extends Schema.TaggedError<NoWatcher>(id("NoWatcher"))("N
 }
 
 /**
- * The server refuses the arguments, for instance to delete `/`, or a malformed member list of a reconfiguration.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class BadArguments extends Schema.TaggedError<BadArguments>(id("BadArguments"))("BadArguments", answer) {
-  override get message(): string {
-    return `${at(this)}: the server refuses the arguments`
-  }
-}
-
-/**
  * The ensemble does not allow reconfiguration (`reconfigEnabled=false`).
  *
  * @stability unstable
  * @category errors
  * @since 0.1.0
  */
-export class ReconfigDisabled extends Schema.TaggedError<ReconfigDisabled>(id("ReconfigDisabled"))("ReconfigDisabled", answer) {
+export class ReconfigDisabled
+  extends Schema.TaggedError<ReconfigDisabled>(id("ReconfigDisabled"))("ReconfigDisabled", answer)
+{
   override get message(): string {
     return `${at(this)}: the ensemble has reconfiguration switched off`
   }
@@ -226,7 +210,9 @@ export class ReconfigDisabled extends Schema.TaggedError<ReconfigDisabled>(id("R
  * @category errors
  * @since 0.1.0
  */
-export class ReconfigInProgress extends Schema.TaggedError<ReconfigInProgress>(id("ReconfigInProgress"))("ReconfigInProgress", answer) {
+export class ReconfigInProgress
+  extends Schema.TaggedError<ReconfigInProgress>(id("ReconfigInProgress"))("ReconfigInProgress", answer)
+{
   override get message(): string {
     return `${at(this)}: another reconfiguration is under way`
   }
@@ -239,11 +225,34 @@ export class ReconfigInProgress extends Schema.TaggedError<ReconfigInProgress>(i
  * @category errors
  * @since 0.1.0
  */
-export class NewConfigNoQuorum extends Schema.TaggedError<NewConfigNoQuorum>(id("NewConfigNoQuorum"))("NewConfigNoQuorum", answer) {
+export class NewConfigNoQuorum
+  extends Schema.TaggedError<NewConfigNoQuorum>(id("NewConfigNoQuorum"))("NewConfigNoQuorum", answer)
+{
   override get message(): string {
     return `${at(this)}: the new configuration has no quorum in sync`
   }
 }
+
+// -- faults of servers ---------------------------------------------------------------------------------------------
+
+export {
+  ApiError,
+  AuthRequired,
+  BadArguments,
+  DataInconsistency,
+  InvalidCallback,
+  MarshallingError,
+  NotReadOnly,
+  RequestTimeout,
+  RuntimeInconsistency,
+  ServerError,
+  SessionMoved,
+  SystemError,
+  ThrottledOp,
+  Unimplemented,
+  UnknownCode,
+  UnknownSession
+} from "./internal/serverFaults.ts"
 
 // -- what can happen to any operation ------------------------------------------------------------------------------
 
@@ -254,7 +263,10 @@ export class NewConfigNoQuorum extends Schema.TaggedError<NewConfigNoQuorum>(id(
  * @category errors
  * @since 0.1.0
  */
-export class ConnectionLoss extends Schema.TaggedError<ConnectionLoss>(id("ConnectionLoss"))("ConnectionLoss", { ...outcome, reason: Schema.String }) {
+export class ConnectionLoss extends Schema.TaggedError<ConnectionLoss>(id("ConnectionLoss"))("ConnectionLoss", {
+  ...outcome,
+  reason: Schema.String
+}) {
   override get message(): string {
     return `${at(this)}: the connection was lost (${this.reason}); ${verdict(this)}`
   }
@@ -267,7 +279,10 @@ export class ConnectionLoss extends Schema.TaggedError<ConnectionLoss>(id("Conne
  * @category errors
  * @since 0.1.0
  */
-export class OperationTimeout extends Schema.TaggedError<OperationTimeout>(id("OperationTimeout"))("OperationTimeout", { ...outcome, timeout: Schema.Number }) {
+export class OperationTimeout extends Schema.TaggedError<OperationTimeout>(id("OperationTimeout"))("OperationTimeout", {
+  ...outcome,
+  timeout: Schema.Number
+}) {
   override get message(): string {
     return `${at(this)}: no answer within ${this.timeout} ms; ${verdict(this)}`
   }
@@ -281,7 +296,10 @@ export class OperationTimeout extends Schema.TaggedError<OperationTimeout>(id("O
  * @category errors
  * @since 0.1.0
  */
-export class SessionExpired extends Schema.TaggedError<SessionExpired>(id("SessionExpired"))("SessionExpired", { ...outcome, sessionId: Schema.BigInt }) {
+export class SessionExpired extends Schema.TaggedError<SessionExpired>(id("SessionExpired"))("SessionExpired", {
+  ...outcome,
+  sessionId: Schema.BigInt
+}) {
   override get message(): string {
     return `${at(this)}: the session 0x${BigInt.asUintN(64, this.sessionId).toString(16)} has expired; ${verdict(this)}`
   }
@@ -308,7 +326,9 @@ export class SessionClosed extends Schema.TaggedError<SessionClosed>(id("Session
  * @category errors
  * @since 0.1.0
  */
-export class AuthFailed extends Schema.TaggedError<AuthFailed>(id("AuthFailed"))("AuthFailed", { ...outcome, scheme: Schema.String }) {
+export class AuthFailed
+  extends Schema.TaggedError<AuthFailed>(id("AuthFailed"))("AuthFailed", { ...outcome, scheme: Schema.String })
+{
   override get message(): string {
     return `${this.operation}: the server refused the ${this.scheme} credentials`
   }
@@ -323,7 +343,10 @@ export class AuthFailed extends Schema.TaggedError<AuthFailed>(id("AuthFailed"))
  * @category errors
  * @since 0.1.0
  */
-export class InvalidPath extends Schema.TaggedError<InvalidPath>(id("InvalidPath"))("InvalidPath", { path: Schema.String, reason: Schema.String }) {
+export class InvalidPath extends Schema.TaggedError<InvalidPath>(id("InvalidPath"))("InvalidPath", {
+  path: Schema.String,
+  reason: Schema.String
+}) {
   override get message(): string {
     return `invalid path ${JSON.stringify(this.path)}: ${this.reason}`
   }
@@ -336,7 +359,9 @@ export class InvalidPath extends Schema.TaggedError<InvalidPath>(id("InvalidPath
  * @category errors
  * @since 0.1.0
  */
-export class InvalidInput extends Schema.TaggedError<InvalidInput>(id("InvalidInput"))("InvalidInput", { ...answer, reason: Schema.String }) {
+export class InvalidInput
+  extends Schema.TaggedError<InvalidInput>(id("InvalidInput"))("InvalidInput", { ...answer, reason: Schema.String })
+{
   override get message(): string {
     return `${at(this)}: ${this.reason}`
   }
@@ -350,7 +375,11 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>(id("InvalidIn
  * @category errors
  * @since 0.1.0
  */
-export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>(id("RequestTooLarge"))("RequestTooLarge", { ...answer, size: Schema.Number, limit: Schema.Number }) {
+export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>(id("RequestTooLarge"))("RequestTooLarge", {
+  ...answer,
+  size: Schema.Number,
+  limit: Schema.Number
+}) {
   override get message(): string {
     return `${at(this)}: the request has ${this.size} bytes, servers read ${this.limit} at most`
   }
@@ -363,228 +392,15 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>(id("Req
  * @category errors
  * @since 0.1.0
  */
-export class ResponseTooLarge extends Schema.TaggedError<ResponseTooLarge>(id("ResponseTooLarge"))("ResponseTooLarge", { ...answer, size: Schema.Number, limit: Schema.Number }) {
+export class ResponseTooLarge extends Schema.TaggedError<ResponseTooLarge>(id("ResponseTooLarge"))("ResponseTooLarge", {
+  ...answer,
+  size: Schema.Number,
+  limit: Schema.Number
+}) {
   override get message(): string {
     return `${at(this)}: the answer has ${this.size} bytes, ${this.limit} are accepted (option maxResponseSize)`
   }
 }
-
-/**
- * The server, or the engine in place of the wire protocol, does not know the operation, or has it switched off (TTL
- * nodes need `extendedTypesEnabled`). Servers close the connection with this answer; the session goes on.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class Unimplemented extends Schema.TaggedError<Unimplemented>(id("Unimplemented"))("Unimplemented", answer) {
-  override get message(): string {
-    return `${at(this)}: not known to the server, or switched off there`
-  }
-}
-
-/**
- * The server has lost its quorum and serves reads only.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class NotReadOnly extends Schema.TaggedError<NotReadOnly>(id("NotReadOnly"))("NotReadOnly", answer) {
-  override get message(): string {
-    return `${at(this)}: the server is in read-only mode`
-  }
-}
-
-/**
- * The server has too much to do and dropped the request. Nothing was applied; try again later.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class ThrottledOp extends Schema.TaggedError<ThrottledOp>(id("ThrottledOp"))("ThrottledOp", answer) {
-  override get message(): string {
-    return `${at(this)}: the server is overloaded and dropped the request`
-  }
-}
-
-/**
- * Somebody else has taken the session over to another server.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class SessionMoved extends Schema.TaggedError<SessionMoved>(id("SessionMoved"))("SessionMoved", answer) {
-  override get message(): string {
-    return `${at(this)}: the session was moved to another server`
-  }
-}
-
-/**
- * The server wants credentials of a scheme that the client has not given (`enforce.auth.schemes`, `SessionClosedRequireSaslAuth`).
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class AuthRequired extends Schema.TaggedError<AuthRequired>(id("AuthRequired"))("AuthRequired", answer) {
-  override get message(): string {
-    return `${at(this)}: the server requires authentication`
-  }
-}
-
-/**
- * The server failed (`SystemError`).
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class SystemError extends Schema.TaggedError<SystemError>(id("SystemError"))("SystemError", answer) {
-  override get message(): string {
-    return `${at(this)}: the server failed`
-  }
-}
-
-/**
- * The server found itself in an inconsistent state.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class RuntimeInconsistency extends Schema.TaggedError<RuntimeInconsistency>(id("RuntimeInconsistency"))("RuntimeInconsistency", answer) {
-  override get message(): string {
-    return `${at(this)}: the server reports a runtime inconsistency`
-  }
-}
-
-/**
- * The server found its data inconsistent.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class DataInconsistency extends Schema.TaggedError<DataInconsistency>(id("DataInconsistency"))("DataInconsistency", answer) {
-  override get message(): string {
-    return `${at(this)}: the server reports a data inconsistency`
-  }
-}
-
-/**
- * The server could not read the request, or the client could not read the answer.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class MarshallingError extends Schema.TaggedError<MarshallingError>(id("MarshallingError"))("MarshallingError", answer) {
-  override get message(): string {
-    return `${at(this)}: the request or its answer could not be read`
-  }
-}
-
-/**
- * The server reports a general API error.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class ApiError extends Schema.TaggedError<ApiError>(id("ApiError"))("ApiError", answer) {
-  override get message(): string {
-    return `${at(this)}: the server reports an API error`
-  }
-}
-
-/**
- * The server does not know the session that the request speaks for.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class UnknownSession extends Schema.TaggedError<UnknownSession>(id("UnknownSession"))("UnknownSession", answer) {
-  override get message(): string {
-    return `${at(this)}: the server does not know the session`
-  }
-}
-
-/**
- * The server reports an invalid callback.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class InvalidCallback extends Schema.TaggedError<InvalidCallback>(id("InvalidCallback"))("InvalidCallback", answer) {
-  override get message(): string {
-    return `${at(this)}: the server reports an invalid callback`
-  }
-}
-
-/**
- * The server reports that the request timed out.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class RequestTimeout extends Schema.TaggedError<RequestTimeout>(id("RequestTimeout"))("RequestTimeout", answer) {
-  override get message(): string {
-    return `${at(this)}: the server reports a timeout`
-  }
-}
-
-/**
- * A code that this version does not know, or that the operation at hand cannot have.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class UnknownCode extends Schema.TaggedError<UnknownCode>(id("UnknownCode"))("UnknownCode", { ...answer, code: Schema.Number }) {
-  override get message(): string {
-    return `${at(this)}: the server answered with the unexpected code ${this.code}`
-  }
-}
-
-/**
- * What a server can answer to any operation.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export const ServerError = Schema.Union([
-  BadArguments,
-  Unimplemented,
-  NotReadOnly,
-  ThrottledOp,
-  SessionMoved,
-  AuthRequired,
-  SystemError,
-  RuntimeInconsistency,
-  DataInconsistency,
-  MarshallingError,
-  ApiError,
-  UnknownSession,
-  InvalidCallback,
-  RequestTimeout,
-  UnknownCode
-])
-
-/**
- * See {@link ServerError}.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type ServerError = typeof ServerError.Type
 
 /**
  * What an operation can be refused for before anything is sent.
@@ -700,7 +516,10 @@ export class MultiFailed extends Schema.TaggedError<MultiFailed>(id("MultiFailed
  * @category errors
  * @since 0.1.0
  */
-export class InvalidConfig extends Schema.TaggedError<InvalidConfig>(id("InvalidConfig"))("InvalidConfig", { option: Schema.String, reason: Schema.String }) {
+export class InvalidConfig extends Schema.TaggedError<InvalidConfig>(id("InvalidConfig"))("InvalidConfig", {
+  option: Schema.String,
+  reason: Schema.String
+}) {
   override get message(): string {
     return `${this.option}: ${this.reason}`
   }
@@ -719,7 +538,9 @@ export class ConnectError extends Schema.TaggedError<ConnectError>(id("ConnectEr
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `no session with ${this.hosts.join(", ")}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `no session with ${this.hosts.join(", ")}: ${
+      this.cause instanceof Error ? this.cause.message : String(this.cause)
+    }`
   }
 }
 

@@ -1,9 +1,9 @@
 /** What a client needs of a session. The wire protocol in session/ is one such engine; others may stand in for it. */
 import type * as Effect from "effect/Effect"
 import type { SessionError } from "../ZkError.ts"
+import type { NodeAnswer } from "./errorCodes.ts"
 import type { Operation } from "./operation.ts"
 import type { Request } from "./protocol/requests.ts"
-import type { NodeAnswer } from "./serverErrors.ts"
 import type { Auth } from "./session/credentials.ts"
 import type { StateHub } from "./session/stateHub.ts"
 import type { Watcher } from "./session/watchTable.ts"

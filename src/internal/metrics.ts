@@ -18,13 +18,16 @@ const nothing = () => {}
 
 export const registerMetrics = (engine: Engine, name: string): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(Effect.acquireRelease(
-    Effect.map(Effect.context<never>(), (context) =>
-      gauges.map(([metric, figure]) =>
-        Metric.registerUnsafe(Metric.withAttributes(metric, { client: name }), context, {
-          get: () => ({ value: engine.stats()[figure] }),
-          update: nothing,
-          modify: nothing
-        })
-      )),
+    Effect.map(
+      Effect.context<never>(),
+      (context) =>
+        gauges.map(([metric, figure]) =>
+          Metric.registerUnsafe(Metric.withAttributes(metric, { client: name }), context, {
+            get: () => ({ value: engine.stats()[figure] }),
+            update: nothing,
+            modify: nothing
+          })
+        )
+    ),
     (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
   ))

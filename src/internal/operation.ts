@@ -1,7 +1,7 @@
 /** What an operation is called, and which answers of a server belong to it. */
 import type { NoAuth, NoNode } from "../ZkError.ts"
+import type { NodeAnswer } from "./errorCodes.ts"
 import { Code } from "./protocol/constants.ts"
-import type { NodeAnswer } from "./serverErrors.ts"
 
 declare const Failure: unique symbol
 

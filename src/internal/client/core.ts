@@ -2,9 +2,9 @@
 import * as Effect from "effect/Effect"
 import type { SessionError } from "../../ZkError.ts"
 import type { Engine, ExecuteOptions } from "../engine.ts"
+import type { NodeAnswer } from "../errorCodes.ts"
 import type { Operation } from "../operation.ts"
 import type { Request } from "../protocol/requests.ts"
-import type { NodeAnswer } from "../serverErrors.ts"
 import type { Chroot } from "./chroot.ts"
 import type { Refused } from "./input.ts"
 

@@ -49,7 +49,9 @@ export const toAcl = (
   if (acl === undefined) return openAcl
   if (acl.length === 0) return new InvalidAcl({ operation, path })
   for (const { id, perms, scheme } of acl) {
-    if (typeof scheme !== "string" || typeof id !== "string" || scheme === "") return new InvalidAcl({ operation, path })
+    if (typeof scheme !== "string" || typeof id !== "string" || scheme === "") {
+      return new InvalidAcl({ operation, path })
+    }
     if (!Number.isInteger(perms) || perms < 0 || perms > permsMask) {
       return new InvalidInput({ operation, path, reason: `${String(perms)} is no sum of permissions` })
     }
@@ -92,7 +94,9 @@ const toMode = (mode: CreateMode, path: string): Mode | InvalidInput => {
 }
 
 export const isSequential = (mode: CreateMode | undefined): boolean =>
-  typeof mode === "object" ? mode.sequential === true : mode === "persistentSequential" || mode === "ephemeralSequential"
+  typeof mode === "object"
+    ? mode.sequential === true
+    : mode === "persistentSequential" || mode === "ephemeralSequential"
 
 export const isEphemeral = (mode: CreateMode | undefined): boolean =>
   mode === "ephemeral" || mode === "ephemeralSequential"

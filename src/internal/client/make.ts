@@ -110,9 +110,10 @@ export const make = Effect.fnUntraced(function*(
   const client = makeClient({ engine, chroot: new Chroot(""), root: undefined })
   if (resolved.chroot === "") return client
   if (resolved.createChroot) {
-    yield* Effect.catch(client.ensurePath(resolved.chroot), (cause) =>
-      new ConnectError({ hosts: resolved.session.servers.map(formatServer), cause }))
+    yield* Effect.catch(
+      client.ensurePath(resolved.chroot),
+      (cause) => new ConnectError({ hosts: resolved.session.servers.map(formatServer), cause })
+    )
   }
   return yield* Effect.orDie(client.chroot(resolved.chroot))
 })
-

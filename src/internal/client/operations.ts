@@ -104,7 +104,8 @@ export const makeBasics = (core: Core): Basics => {
   const getData: ZkClient["getData"] = (path) =>
     run(core, operations.getData, read(path, (at) => new GetData(at, false)), path)
   return {
-    delete: (path, options) => run(core, operations.delete, toDelete(chroot, path, options?.version), path, expecting(options)),
+    delete: (path, options) =>
+      run(core, operations.delete, toDelete(chroot, path, options?.version), path, expecting(options)),
     exists: (path) =>
       run(core, operations.exists, read(path, (at) => new Exists(at, false)), path).pipe(
         Effect.map(Option.some),
@@ -118,8 +119,7 @@ export const makeBasics = (core: Core): Basics => {
       ),
     setData: (path, data, options) =>
       run(core, operations.setData, toSetData(chroot, path, data, options?.version), path, expecting(options)),
-    getChildren: (path) =>
-      run(core, operations.getChildren, read(path, (at) => new GetChildren(at, false)), path),
+    getChildren: (path) => run(core, operations.getChildren, read(path, (at) => new GetChildren(at, false)), path),
     getAcl: (path) => run(core, operations.getAcl, read(path, (at) => new GetAcl(at)), path),
     setAcl: (path, acl, options) =>
       run(core, operations.setAcl, toSetAcl(chroot, path, acl, options?.version), path, expecting(options)),

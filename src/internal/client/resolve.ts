@@ -41,7 +41,15 @@ const randomHex = (digits: number) =>
   Effect.map(Random.nextIntBetween(0, 16 ** digits), (n) => n.toString(16).padStart(digits, "0"))
 
 const makeUuid = Effect.map(
-  Effect.all([randomHex(8), randomHex(4), randomHex(3), Random.nextIntBetween(8, 12), randomHex(3), randomHex(6), randomHex(6)]),
+  Effect.all([
+    randomHex(8),
+    randomHex(4),
+    randomHex(3),
+    Random.nextIntBetween(8, 12),
+    randomHex(3),
+    randomHex(6),
+    randomHex(6)
+  ]),
   ([a, b, c, variant, d, e, f]) => `${a}-${b}-4${c}-${variant.toString(16)}${d}-${e}${f}`
 )
 
@@ -76,14 +84,16 @@ const removeMarked = (client: ZkClient, marked: Marked, options: ExecuteOptions)
     Effect.flatMap((found) => Option.isNone(found) ? Effect.void : client.ensureAbsent(found.value.path)),
     Effect.catch((error) => {
       // An ephemeral node goes with its session; any other end of the client leaves nothing to be done.
-      const goesOn = error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" || error._tag === "ThrottledOp" ||
+      const goesOn = error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" ||
+        error._tag === "ThrottledOp" ||
         (error._tag === "SessionExpired" && options.session === undefined)
       return goesOn
         ? Effect.andThen(Effect.sleep("250 millis"), removeMarked(client, marked, options))
-        : Effect.logWarning(`a node ${marked.mark} below ${marked.parent} may have been left behind: ${error.message}`).pipe(
-          Effect.when(Effect.sync(() => error._tag !== "SessionExpired" && error._tag !== "SessionClosed")),
-          Effect.asVoid
-        )
+        : Effect.logWarning(`a node ${marked.mark} below ${marked.parent} may have been left behind: ${error.message}`)
+          .pipe(
+            Effect.when(Effect.sync(() => error._tag !== "SessionExpired" && error._tag !== "SessionClosed")),
+            Effect.asVoid
+          )
     })
   )
 
@@ -121,7 +131,8 @@ export const createProtected = (
     return Effect.onExit(attempt(1), (exit) =>
       Effect.sync(() => {
         const isUnknown = Exit.isFailure(exit) && written &&
-          (Cause.hasInterrupts(exit.cause) || exit.cause.reasons.some((r) => r._tag === "Fail" && maybeApplied(r.error)))
+          (Cause.hasInterrupts(exit.cause) ||
+            exit.cause.reasons.some((r) => r._tag === "Fail" && maybeApplied(r.error)))
         const isOver = bound && session !== core.engine.sessionId()
         if (isUnknown && !isOver) {
           core.engine.background(removeMarked(client(), marked, { session: bound ? session : undefined }))
@@ -181,7 +192,12 @@ type SetError = NoNode | NoAuth | BadVersion | QuotaExceeded | SessionError
 const isSameBytes = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
   a === null || b === null ? a === b : Buffer.compare(a, b) === 0
 
-export const setDataIdempotent = (core: Core, path: string, data: Data, version: number): Effect.Effect<Stat, SetError> =>
+export const setDataIdempotent = (
+  core: Core,
+  path: string,
+  data: Data,
+  version: number
+): Effect.Effect<Stat, SetError> =>
   Effect.suspend(() => {
     const before = core.engine.lastZxid()
     const request = toSetData(core.chroot, path, data, version)

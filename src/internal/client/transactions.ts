@@ -4,11 +4,11 @@ import * as Result from "effect/Result"
 import type { ZkClient } from "../../ZkClient.ts"
 import { MultiFailed } from "../../ZkError.ts"
 import type * as ZkTransaction from "../../ZkTransaction.ts"
+import { fromCode, withoutStack } from "../errorCodes.ts"
 import { operation } from "../operation.ts"
 import { Code } from "../protocol/constants.ts"
 import type { ReadOp, ReadResult, WriteOp, WriteResult } from "../protocol/requests.ts"
 import { GetChildrenNames, GetData, Multi, MultiRead } from "../protocol/requests.ts"
-import { fromCode, withoutStack } from "../serverErrors.ts"
 import type { Core } from "./core.ts"
 import { run } from "./core.ts"
 import type { Refused, Rejection } from "./input.ts"
@@ -52,7 +52,10 @@ const toWriteOp = (core: Core, op: ZkTransaction.WriteOp): WriteOp | Refused => 
 }
 
 /** All of them, or what is wrong with the first that is. */
-const all = <A, B extends object, E extends Refused>(items: ReadonlyArray<A>, f: (item: A) => B | E): ReadonlyArray<B> | E => {
+const all = <A, B extends object, E extends Refused>(
+  items: ReadonlyArray<A>,
+  f: (item: A) => B | E
+): ReadonlyArray<B> | E => {
   const made: Array<B> = []
   for (const item of items) {
     const one = f(item)
@@ -85,7 +88,8 @@ export const makeTransactions = (core: Core): Pick<ZkClient, "multi" | "multiRea
   multi: <const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>(ops: Ops) => {
     type Results = ZkTransaction.WriteResults<Ops>
     // The results stand in the order of the operations, each of the kind that its operation gives.
-    const toResults = (items: ReadonlyArray<WriteResult>) => items.map((item) => toResult(core, item)) as unknown as Results
+    const toResults = (items: ReadonlyArray<WriteResult>) =>
+      items.map((item) => toResult(core, item)) as unknown as Results
     if (ops.length === 0) return Effect.succeed(toResults([]))
     const made = all<ZkTransaction.WriteOp, WriteOp, Refused>(ops, (op) => toWriteOp(core, op))
     return Effect.flatMap(

@@ -107,8 +107,10 @@ const walk = (client: ZkClient, path: string): Stream.Stream<string, NoNode | No
         return here
       })
     })
-    const batches = Stream.unfold(undefined, () =>
-      waiting.length === 0 ? Effect.succeed(undefined) : Effect.map(next, (here) => [here, undefined] as const))
+    const batches = Stream.unfold(
+      undefined,
+      () => waiting.length === 0 ? Effect.succeed(undefined) : Effect.map(next, (here) => [here, undefined] as const)
+    )
     return Stream.flattenIterable(batches)
   }))
 
@@ -197,11 +199,13 @@ type Tree = Pick<ZkClient, "createOrSet" | "ensurePath" | "deleteRecursive" | "w
 export const makeTree = (core: Core, client: () => ZkClient): Tree => ({
   createOrSet: (path, data, options) =>
     traced("createOrSet", path, Effect.suspend(() => createOrSet(client(), path, data, options))),
-  ensurePath: (path, options) => traced("ensurePath", path, ensure(core, path, { mode: options?.mode, acl: options?.acl })),
+  ensurePath: (path, options) =>
+    traced("ensurePath", path, ensure(core, path, { mode: options?.mode, acl: options?.acl })),
   deleteRecursive: (path, options) =>
     traced("deleteRecursive", path, Effect.suspend(() => deleteRecursive(client(), path, options?.version))),
   walk: (path) => Stream.suspend(() => walk(client(), path))
 })
 
 /** A view without a chroot, for what lies above one. */
-export const rootOf = (core: Core): Core => core.root ?? { engine: core.engine, chroot: new Chroot(""), root: undefined }
+export const rootOf = (core: Core): Core =>
+  core.root ?? { engine: core.engine, chroot: new Chroot(""), root: undefined }

@@ -13,11 +13,11 @@ import { InvalidInput } from "../../ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "../../ZkEvent.ts"
 import type { Stat } from "../../ZkStat.ts"
 import type { ExecuteOptions } from "../engine.ts"
+import type { NodeAnswer } from "../errorCodes.ts"
 import type { Operation } from "../operation.ts"
 import { configPath, EventType } from "../protocol/constants.ts"
 import type { Request } from "../protocol/requests.ts"
 import { Exists, GetChildren, GetData } from "../protocol/requests.ts"
-import type { NodeAnswer } from "../serverErrors.ts"
 import type { TableEvent, Watcher, WatchKind } from "../session/watchTable.ts"
 import type { Core } from "./core.ts"
 import { run } from "./core.ts"
@@ -100,7 +100,9 @@ const subscribe = (
     const serverPath = toServerPath(core.chroot, path)
     if (serverPath instanceof Error) return Effect.fail(serverPath)
     if (kind !== "persistent" && kind !== "recursive") {
-      return Effect.fail(new InvalidInput({ operation: "addWatch", path, reason: `${String(kind)} is no kind of watch` }))
+      return Effect.fail(
+        new InvalidInput({ operation: "addWatch", path, reason: `${String(kind)} is no kind of watch` })
+      )
     }
     const limit = options?.bufferSize ?? defaultBuffer
     if (!Number.isInteger(limit) || limit < 1) {
@@ -221,8 +223,11 @@ class Follower<A, E extends NodeAnswer> {
   }
 
   private readonly readPatiently: Effect.Effect<Option.Option<A>, NodeAnswer | SessionError> = Effect.suspend(() =>
-    Effect.catchIf(this.read, (error) => this.passes(error), () =>
-      Effect.andThen(Effect.sleep(pause), this.readPatiently))
+    Effect.catchIf(
+      this.read,
+      (error) => this.passes(error),
+      () => Effect.andThen(Effect.sleep(pause), this.readPatiently)
+    )
   )
 
   private isNews(state: Option.Option<A>): boolean {
@@ -293,13 +298,21 @@ type Watches = Pick<
 
 export const makeWatches = (core: Core): Watches => ({
   getDataWatch: (path) =>
-    watchOnce(core, "data", path, (serverPath, options) =>
-      run(core, operations.getData, new GetData(serverPath, false), path, options)),
+    watchOnce(
+      core,
+      "data",
+      path,
+      (serverPath, options) => run(core, operations.getData, new GetData(serverPath, false), path, options)
+    ),
   existsWatch: (path) =>
     watchOnce(core, "data", path, (serverPath, options) => existsAt(core, path, serverPath, options)),
   getChildrenWatch: (path) =>
-    watchOnce(core, "child", path, (serverPath, options) =>
-      run(core, operations.getChildren, new GetChildren(serverPath, false), path, options)),
+    watchOnce(
+      core,
+      "child",
+      path,
+      (serverPath, options) => run(core, operations.getChildren, new GetChildren(serverPath, false), path, options)
+    ),
   changes: (path, options) => followData(core, path, toServerPath(core.chroot, path), options),
   childrenChanges: (path, options) =>
     follow<Children>({

@@ -19,7 +19,7 @@ import { JuteError } from "../protocol/reader.ts"
 import type { Reader } from "../protocol/reader.ts"
 import { Writer } from "../protocol/writer.ts"
 import type { SessionClock } from "./clock.ts"
-import { RequestQueue, connectionLoss, operationTimeout } from "./pending.ts"
+import { connectionLoss, operationTimeout, RequestQueue } from "./pending.ts"
 import type { Failure, Pending } from "./pending.ts"
 import type { Zxid } from "./zxid.ts"
 

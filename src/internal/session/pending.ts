@@ -2,11 +2,11 @@
 import * as Exit from "effect/Exit"
 import type { SessionError } from "../../ZkError.ts"
 import * as ZkError from "../../ZkError.ts"
+import { fromCode, withoutStack } from "../errorCodes.ts"
+import type { NodeAnswer } from "../errorCodes.ts"
 import type { Operation } from "../operation.ts"
 import type { Reader } from "../protocol/reader.ts"
 import type { Request } from "../protocol/requests.ts"
-import { fromCode, withoutStack } from "../serverErrors.ts"
-import type { NodeAnswer } from "../serverErrors.ts"
 
 export interface PendingOptions {
   /** The path for errors, where it is not the request's: a client below a chroot sees it shorter. */
@@ -32,7 +32,8 @@ export interface Outcome {
 
 export type Failure = (outcome: Outcome) => SessionError
 
-export const connectionLoss = (reason: string): Failure => (outcome) => new ZkError.ConnectionLoss({ ...outcome, reason })
+export const connectionLoss = (reason: string): Failure => (outcome) =>
+  new ZkError.ConnectionLoss({ ...outcome, reason })
 
 export const sessionExpired = (sessionId: bigint): Failure => (outcome) =>
   new ZkError.SessionExpired({ ...outcome, sessionId })

@@ -17,6 +17,7 @@ import type * as tls from "node:tls"
 import * as ZkError from "../../ZkError.ts"
 import type { SessionState } from "../../ZkState.ts"
 import type { Engine, EngineStats, ExecuteOptions } from "../engine.ts"
+import type { NodeAnswer } from "../errorCodes.ts"
 import { internalOperation } from "../operation.ts"
 import type { Operation } from "../operation.ts"
 import { Code, EventType } from "../protocol/constants.ts"
@@ -25,7 +26,6 @@ import type { ConnectResponse, WatcherEvent } from "../protocol/handshake.ts"
 import { AddWatch, CloseSession, Exists, RemoveWatches, Sync } from "../protocol/requests.ts"
 import type { Request } from "../protocol/requests.ts"
 import { Writer } from "../protocol/writer.ts"
-import type { NodeAnswer } from "../serverErrors.ts"
 import type { ServerAddress } from "../transport.ts"
 import { Transport } from "../transport.ts"
 import { Alarm, BootTime, SessionClock } from "./clock.ts"
@@ -261,7 +261,13 @@ export class Session implements Engine {
         onWrite: () => this.watches.arming(kind, watcher.path),
         onAnswer: (code) => {
           const isArmed = code === Code.ok
-          this.watches.answered(kind, watcher.path, isArmed, isArmed && this.wants(watcher) ? watcher : undefined, false)
+          this.watches.answered(
+            kind,
+            watcher.path,
+            isArmed,
+            isArmed && this.wants(watcher) ? watcher : undefined,
+            false
+          )
         }
       }
       const settle = resume as (exit: Exit.Exit<unknown, NodeAnswer | ZkError.SessionError>) => void
@@ -448,7 +454,9 @@ export class Session implements Engine {
         this.syncFirst = true
         continue
       }
-      if (pending.settled || pending.options.sameConnection === true || pending.operation === internalOperation) continue
+      if (pending.settled || pending.options.sameConnection === true || pending.operation === internalOperation) {
+        continue
+      }
       pending.written = false
       this.queue.unshift(pending)
     }
@@ -582,7 +590,9 @@ export class Session implements Engine {
     this.closing = true
     const nothingToEnd = this.identity === undefined && !this.handshaking
     if (this.over !== undefined || nothingToEnd) return this.finish()
-    const bound = this.fork(Effect.andThen(this.clock.sleep(this.options.closeTimeout), Effect.sync(() => this.finish())))
+    const bound = this.fork(
+      Effect.andThen(this.clock.sleep(this.options.closeTimeout), Effect.sync(() => this.finish()))
+    )
     this.fork(Effect.andThen(Deferred.await(this.closed), Effect.sync(() => bound.interruptUnsafe())))
     this.queueClose()
   }

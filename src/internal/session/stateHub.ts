@@ -1,8 +1,8 @@
 /** The current state of a session, and everybody who follows it. */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import type * as Cause from "effect/Cause"
 import type { SessionState } from "../../ZkState.ts"
 
 /** A subscriber that does not read for this many changes loses the oldest of them, never the newest. */
@@ -19,19 +19,20 @@ export class StateHub {
   }
 
   /** The current state, then every change, in order. Ends with the client. */
-  readonly subscribe: Effect.Effect<Queue.Dequeue<SessionState, Cause.Done>, never, Scope.Scope> = Effect.acquireRelease(
-    Effect.map(Queue.sliding<SessionState, Cause.Done>(backlog), (queue) => {
-      Queue.offerUnsafe(queue, this.current)
-      if (this.ended) Queue.endUnsafe(queue)
-      else this.subscribers.add(queue)
-      return queue
-    }),
-    (queue) =>
-      Effect.suspend(() => {
-        this.subscribers.delete(queue)
-        return Queue.shutdown(queue)
-      })
-  )
+  readonly subscribe: Effect.Effect<Queue.Dequeue<SessionState, Cause.Done>, never, Scope.Scope> = Effect
+    .acquireRelease(
+      Effect.map(Queue.sliding<SessionState, Cause.Done>(backlog), (queue) => {
+        Queue.offerUnsafe(queue, this.current)
+        if (this.ended) Queue.endUnsafe(queue)
+        else this.subscribers.add(queue)
+        return queue
+      }),
+      (queue) =>
+        Effect.suspend(() => {
+          this.subscribers.delete(queue)
+          return Queue.shutdown(queue)
+        })
+    )
 
   end(): void {
     this.ended = true

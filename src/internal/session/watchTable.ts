@@ -102,7 +102,16 @@ export class WatchTable {
     const map = this.entries[kind]
     let entry = map.get(path)
     if (entry === undefined) {
-      entry = { kind, path, watchers: new Set(), absent: new Set(), pending: 0, armed: false, rearming: false, narrowing: false }
+      entry = {
+        kind,
+        path,
+        watchers: new Set(),
+        absent: new Set(),
+        pending: 0,
+        armed: false,
+        rearming: false,
+        narrowing: false
+      }
       map.set(path, entry)
     }
     return entry

@@ -29,7 +29,9 @@ export type NodeAnswer =
   | ZkError.ReconfigInProgress
   | ZkError.NewConfigNoQuorum
 
-type AnswerClass = new(fields: { readonly operation: string; readonly path: string }) => NodeAnswer | ZkError.ServerError
+type AnswerClass = new(
+  fields: { readonly operation: string; readonly path: string }
+) => NodeAnswer | ZkError.ServerError
 
 const answers = new Map<number, AnswerClass>([
   [Code.noNode, ZkError.NoNode],
@@ -92,6 +94,8 @@ export const fromCode = <E extends NodeAnswer>(
     const known = operation.codes.has(code) || anyOperation.has(code)
     if (!known) return new ZkError.UnknownCode({ ...fields, code })
     // The set of codes is made from the tags of E.
-    if (code === Code.badVersion) return new ZkError.BadVersion({ ...fields, expected: expected ?? -1 }) as NodeAnswer as E
+    if (code === Code.badVersion) {
+      return new ZkError.BadVersion({ ...fields, expected: expected ?? -1 }) as NodeAnswer as E
+    }
     return new (answers.get(code)!)(fields) as E | ZkError.ServerError
   })
