@@ -121,7 +121,11 @@ const subscribe = (
         core.engine.removeWatcher(watcher)
         return Queue.shutdown(queue)
       })
-      return Effect.acquireRelease(core.engine.addWatch(watcher, path), () => release, { interruptible: true }).pipe(
+      // A session that ends before it has taken the watch is not the subscriber's concern.
+      const add = Effect.retry(core.engine.addWatch(watcher, path), {
+        while: (error) => error._tag === "SessionExpired" && !watcher.endsWithSession && core.engine.isRenewing()
+      })
+      return Effect.acquireRelease(add, () => release, { interruptible: true }).pipe(
         Effect.as(Queue.asDequeue(queue))
       )
     })

@@ -19,7 +19,7 @@ import { JuteError } from "../protocol/reader.ts"
 import type { Reader } from "../protocol/reader.ts"
 import { Writer } from "../protocol/writer.ts"
 import type { SessionClock } from "./clock.ts"
-import { connectionLoss, operationTimeout, RequestQueue } from "./pending.ts"
+import { connectionLoss, operationTimeout, RequestQueue, sessionExpired } from "./pending.ts"
 import type { Failure, Pending } from "./pending.ts"
 import type { Zxid } from "./zxid.ts"
 
@@ -73,6 +73,7 @@ export class Connection {
   private handshaken = false
   private blocked = false
   private pingSent = false
+  private sessionId = 0n
   private readTimeout = Infinity
   death: Death | undefined
   /** When the server was last heard, and when something was last written to it. */
@@ -128,9 +129,10 @@ export class Connection {
     for (const pending of this.inFlight) pending.failWith(failure)
   }
 
-  /** How long the server may be silent from now on, in milliseconds. */
-  setReadTimeout(millis: number): void {
-    this.readTimeout = millis
+  /** The session that it is for, and how long the server may be silent from now on, in milliseconds. */
+  carry(sessionId: bigint, readTimeout: number): void {
+    this.sessionId = sessionId
+    this.readTimeout = readTimeout
   }
 
   // -- writing --------------------------------------------------------------------------------------------------------
@@ -289,6 +291,12 @@ export class Connection {
       const zxid = frame.long()
       frame.position = body
       onAnswer(code, zxid)
+    }
+    if (code === Code.sessionExpired) {
+      // The leader's word, ahead of the connection's end: the request was refused.
+      pending.written = false
+      pending.failWith(sessionExpired(this.sessionId))
+      return
     }
     if (code !== Code.ok) {
       pending.answerCode(code)

@@ -19,6 +19,8 @@ interface Entry {
   readonly auth: Auth
   /** A server has taken it, or it was given with the configuration: a refusal is then the end. */
   established: boolean
+  /** Some server has been told. */
+  sent: boolean
   /** Who waits to hear whether it was taken. */
   readonly waiters: Set<Waiter>
 }
@@ -32,18 +34,28 @@ export class Credentials {
   private readonly entries: Array<Entry> = []
 
   constructor(configured: ReadonlyArray<Auth>) {
-    for (const auth of configured) this.entries.push({ auth, established: true, waiters: new Set() })
+    for (const auth of configured) this.entries.push({ auth, established: true, sent: false, waiters: new Set() })
   }
 
   /** Adds credentials; `waiter` is called once a server has looked at them. Gives a function that stops waiting. */
   add(auth: Auth, waiter: Waiter): { entry: Entry; forget: () => void } {
-    const entry: Entry = { auth, established: false, waiters: new Set([waiter]) }
+    const entry: Entry = { auth, established: false, sent: false, waiters: new Set([waiter]) }
     this.entries.push(entry)
-    return { entry, forget: () => entry.waiters.delete(waiter) }
+    const forget = () => {
+      entry.waiters.delete(waiter)
+      if (!entry.sent) this.remove(entry)
+    }
+    return { entry, forget }
+  }
+
+  private remove(entry: Entry): void {
+    const index = this.entries.indexOf(entry)
+    if (index >= 0) this.entries.splice(index, 1)
   }
 
   /** Sends one entry. `onRefused` is called when credentials that once were good are no longer. */
   send(entry: Entry, connection: Connection, onAnswer: () => void, onRefused: (scheme: string) => void): void {
+    entry.sent = true
     connection.authenticate(entry.auth.scheme, bytesOf(entry.auth), (code) => {
       const waiters = [...entry.waiters]
       entry.waiters.clear()
@@ -57,7 +69,7 @@ export class Credentials {
       const error = authFailed(scheme)(outcomeOf("addAuth"))
       const wasGood = entry.established
       // A refused credential is not tried again: each try would cost the connection.
-      this.entries.splice(this.entries.indexOf(entry), 1)
+      this.remove(entry)
       for (const waiter of waiters) waiter(error)
       if (wasGood) onRefused(scheme)
       else connection.die({ reason: "auth", message: error.message })

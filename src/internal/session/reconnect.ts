@@ -258,7 +258,8 @@ export const drive = Effect.fnUntraced(function*(session: Session): Effect.fn.Re
   let refusedSince: number | undefined
   while (!session.isOver) {
     const timeout = session.identity?.timeout ?? session.options.sessionTimeout
-    const pause = Math.min(backOff(servers, timeout, session.chance), session.expiresAt() - clock.now())
+    const wait = servers.attempts === 0 ? 0 : backOff(servers, timeout, session.chance)
+    const pause = Math.min(wait, session.expiresAt() - clock.now())
     if (pause > 0) yield* clock.sleep(pause)
     if (clock.resync() >= session.expiresAt()) {
       session.expire(true)

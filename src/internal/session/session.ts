@@ -359,7 +359,7 @@ export class Session implements Engine {
     this.connectedAt = Infinity
     this.identity = { id: response.sessionId, password: response.password, timeout: response.timeout }
     this.connection = connection
-    connection.setReadTimeout((response.timeout * 2) / 3)
+    connection.carry(response.sessionId, (response.timeout * 2) / 3)
     this.alarm.noLaterThan(this.clock.now() + this.pingInterval())
     return known ? "reconnected" : "newSession"
   }
@@ -590,10 +590,7 @@ export class Session implements Engine {
     this.closing = true
     const nothingToEnd = this.identity === undefined && !this.handshaking
     if (this.over !== undefined || nothingToEnd) return this.finish()
-    const bound = this.fork(
-      Effect.andThen(this.clock.sleep(this.options.closeTimeout), Effect.sync(() => this.finish()))
-    )
-    this.fork(Effect.andThen(Deferred.await(this.closed), Effect.sync(() => bound.interruptUnsafe())))
+    this.background(Effect.andThen(this.clock.sleep(this.options.closeTimeout), Effect.sync(() => this.finish())))
     this.queueClose()
   }
 
