@@ -1,5 +1,4 @@
 /** Puts a client together: options, session, operations. */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -88,7 +87,7 @@ const awaitSession = (session: Session, resolved: Resolved): Effect.Effect<void,
 const makeEngine = Effect.fnUntraced(function*(
   resolved: Resolved
 ): Effect.fn.Return<Engine, MakeError, Scope.Scope> {
-  const context = Context.omit()(yield* Effect.context<never>()) as Context.Context<never>
+  const context = yield* Effect.context<never>()
   const session = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const made = new Session(resolved.session, context)

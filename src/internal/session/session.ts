@@ -524,7 +524,8 @@ export class Session implements Engine {
   log(level: "Debug" | "Warning", message: string): void {
     const id = this.identity === undefined ? "none" : `0x${BigInt.asUintN(64, this.identity.id).toString(16)}`
     const effect = level === "Debug" ? Effect.logDebug(message) : Effect.logWarning(message)
-    this.fork(Effect.annotateLogs(effect, { "zookeeper.session": id }))
+    const server = this.connection?.server ?? "none"
+    this.fork(Effect.annotateLogs(effect, { "zookeeper.session": id, "zookeeper.server": server }))
   }
 
   /** The session is over; `byOurClock` when no server has said so. */
