@@ -1,6 +1,8 @@
 /** What all operations of a client share: the engine, the view of the tree, and how one operation is run. */
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type { SessionError } from "../../ZkError.ts"
+import { toHex } from "../../ZkStat.ts"
 import type { Engine, ExecuteOptions } from "../engine.ts"
 import type { NodeAnswer } from "../errorCodes.ts"
 import type { Operation } from "../operation.ts"
@@ -15,20 +17,44 @@ export interface Core {
   readonly root: Core | undefined
 }
 
+const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.cache.tracerEnabled && fiber.cache.tracer !== undefined
+
+const spanOptions = (name: string, path: string) => ({
+  kind: "client" as const,
+  captureStackTrace: false,
+  attributes: { "db.system.name": "zookeeper", "db.operation.name": name, "zookeeper.path": path }
+})
+
 /**
- * A span around an effect, if there is anybody to see it: making one costs more than the operation, and without a
- * tracer installed Effect would make it all the same.
+ * A span around an operation of several requests, if there is anybody to see it: making one costs more than a request,
+ * and without a tracer installed Effect would make it all the same.
  */
 export const traced = <A, E, R>(name: string, path: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
-    fiber.cache.tracerEnabled && fiber.cache.tracer !== undefined
-      ? Effect.withSpan(effect, `ZkClient.${name}`, {
-        kind: "client",
-        captureStackTrace: false,
-        attributes: { "db.system.name": "zookeeper", "db.operation.name": name, "zookeeper.path": path }
-      })
-      : effect
+    isTraced(fiber) ? Effect.withSpan(effect, `ZkClient.${name}`, spanOptions(name, path)) : effect
   )
+
+/** One request; its span, if there is one, tells the transaction that the answer came with. */
+const execute = <A, E extends NodeAnswer>(
+  engine: Engine,
+  operation: Operation<E>,
+  request: Request<A>,
+  options: ExecuteOptions & { readonly path: string }
+): Effect.Effect<A, E | SessionError> => {
+  const plain = engine.execute(operation, request, options)
+  return Effect.withFiber((fiber) =>
+    isTraced(fiber)
+      ? Effect.useSpan(`ZkClient.${operation.name}`, spanOptions(operation.name, options.path), (span) => {
+        const onZxid = (zxid: bigint) => {
+          span.attribute("zookeeper.zxid", toHex(zxid))
+          options.onZxid?.(zxid)
+        }
+        return engine.execute(operation, request, { ...options, onZxid })
+      })
+      : plain
+  )
+}
 
 type Run = {
   <A, E extends NodeAnswer>(
@@ -57,4 +83,4 @@ export const run: Run = <A, E extends NodeAnswer, Invalid extends Refused>(
 ): Effect.Effect<A, E | SessionError | Invalid> =>
   request instanceof Error
     ? Effect.fail(request)
-    : traced(operation.name, path, core.engine.execute(operation, request, { ...options, path }))
+    : execute(core.engine, operation, request, { ...options, path })
