@@ -139,15 +139,38 @@ export const join = (path: string, ...names: ReadonlyArray<string>): string => {
   return joined === "" ? "/" : joined
 }
 
+const largestNumber = 0x7fffffff
+
 /**
  * The number that ZooKeeper has put at the end of a sequential node's name, or `undefined`. Counters run to 2147483647
  * and then on from -2147483648.
+ *
+ * A number has ten digits, or nine behind a minus sign. Where the last character of the name that was asked for could
+ * be that sign, as in `lock-1234567890`, it is taken for a part of the name.
+ *
+ * **Example** (Numbers of names)
+ *
+ * ```ts
+ * import { ZkPath } from "effect-zookeeper"
+ *
+ * ZkPath.sequence("lock-0000000007") // => 7
+ * ZkPath.sequence("lock--2147483648") // => -2147483648
+ * ZkPath.sequence("lock") // => undefined
+ * ```
  *
  * @stability unstable
  * @category getters
  * @since 0.1.0
  */
 export const sequence = (nameOrPath: string): number | undefined => {
-  const match = /(-\d{10}|-\d{9}|\d{10})$/.exec(nameOrPath)
-  return match === null ? undefined : Number(match[0])
+  const match = /(-{0,2})(\d{9,10})$/.exec(nameOrPath)
+  if (match === null) return undefined
+  const [, minus = "", digits = ""] = match
+  const number = Number(digits)
+  const isPositive = digits.length === 10 && number <= largestNumber
+  // Numbers are filled up with zeros to ten characters, the sign included.
+  const hasRightLength = (digits.length === 10) === (number >= 1_000_000_000)
+  const isNegative = minus !== "" && hasRightLength && number >= 1 && number <= largestNumber + 1
+  if (isNegative && !(isPositive && minus === "-")) return -number
+  return isPositive ? number : undefined
 }
