@@ -119,8 +119,7 @@ const expected: Record<string, Expected> = {
   "multiRead": ok(20, () => [
     {
       _tag: "Data",
-      data: text("root"),
-      stat: stat(z(2), { ...root, cversion: 9, numChildren: 7, pzxid: z(18) })
+      node: { data: text("root"), stat: stat(z(2), { ...root, cversion: 9, numChildren: 7, pzxid: z(18) }) }
     },
     { _tag: "Children", children: [] },
     { _tag: "Error", code: -101 },

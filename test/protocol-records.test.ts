@@ -11,6 +11,7 @@ import {
   encodeRequest,
   pingFrame
 } from "../src/internal/protocol/handshake.ts"
+import { NodeData } from "../src/internal/protocol/nodeData.ts"
 import { JuteError, Reader } from "../src/internal/protocol/reader.ts"
 import * as Requests from "../src/internal/protocol/requests.ts"
 import { Writer } from "../src/internal/protocol/writer.ts"
@@ -375,9 +376,9 @@ describe("protocol: replies", () => {
   })
 
   const created = all({ path: Any.text, stat: Any.stat })
-  const data = all({ data: Any.data, stat: Any.stat })
+  const data = Arbitrary.map(all({ data: Any.data, stat: Any.stat }), ({ data, stat }) => new NodeData(data, stat))
   const writeCreated = (sink: Sink, value: Requests.Created) => sink.text(value.path).stat(value.stat!)
-  const writeData = (sink: Sink, value: Requests.Data) => sink.data(value.data).stat(value.stat)
+  const writeData = (sink: Sink, value: NodeData) => sink.data(value.data).stat(value.stat)
   const writeTexts = (sink: Sink, value: ReadonlyArray<string>) => sink.texts(value)
   const createOf = (op: Requests.Create["op"]) => new Requests.Create(op, "/a", null, [], 0, 0n)
 
@@ -408,7 +409,7 @@ describe("protocol: replies", () => {
     item(Any.int32, (code) => ({ _tag: "Error", code }), (sink, code) => sink.item(-1, false, code).int(code))
   )
   const readResult = Any.oneOf<Item<Requests.ReadResult>>(
-    item(data, (value) => ({ _tag: "Data", ...value }), (sink, value) => writeData(sink.item(4, false, 0), value)),
+    item(data, (node) => ({ _tag: "Data", node }), (sink, node) => writeData(sink.item(4, false, 0), node)),
     item(
       Any.texts,
       (children) => ({ _tag: "Children", children }),
