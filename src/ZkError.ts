@@ -243,9 +243,9 @@ export {
   InvalidCallback,
   MarshallingError,
   NotReadOnly,
-  RequestTimeout,
   RuntimeInconsistency,
   ServerError,
+  ServerTimeout,
   SessionMoved,
   SystemError,
   ThrottledOp,
@@ -330,7 +330,7 @@ export class AuthFailed
   extends Schema.TaggedError<AuthFailed>(id("AuthFailed"))("AuthFailed", { ...outcome, scheme: Schema.String })
 {
   override get message(): string {
-    return `${this.operation}: the server refused the ${this.scheme} credentials`
+    return `${at(this)}: the server refused the ${this.scheme} credentials`
   }
 }
 
@@ -558,7 +558,8 @@ export const maybeApplied = (error: unknown): boolean =>
 
 /**
  * Whether another try is safe and may succeed: the operation was certainly not applied, and the reason passes. A lost
- * session does not count, since what belonged to it is gone.
+ * session does not count, since what belonged to it is gone. A `ConnectError` does: servers come back, and certificates
+ * are replaced.
  *
  * @stability unstable
  * @category guards
@@ -566,7 +567,8 @@ export const maybeApplied = (error: unknown): boolean =>
  */
 export const isRetryable = (error: unknown): boolean => {
   if (error instanceof ConnectionLoss || error instanceof OperationTimeout) return !error.maybeApplied
-  return error instanceof ThrottledOp || error instanceof SessionMoved || error instanceof ReconfigInProgress
+  return error instanceof ThrottledOp || error instanceof SessionMoved || error instanceof ReconfigInProgress ||
+    error instanceof ConnectError
 }
 
 const isSchema = Schema.is(SessionError)

@@ -59,7 +59,7 @@ const answers = new Map<number, AnswerClass>([
   [Code.apiError, ZkError.ApiError],
   [Code.unknownSession, ZkError.UnknownSession],
   [Code.invalidCallback, ZkError.InvalidCallback],
-  [Code.requestTimeout, ZkError.RequestTimeout]
+  [Code.requestTimeout, ZkError.ServerTimeout]
 ])
 
 const anyOperation = new Set<number>([

@@ -192,13 +192,13 @@ export class InvalidCallback
 }
 
 /**
- * The server reports that the request timed out.
+ * The server reports that the request timed out (`RequestTimeout`).
  *
  * @stability unstable
  * @category errors
  * @since 0.1.0
  */
-export class RequestTimeout extends Schema.TaggedError<RequestTimeout>(id("RequestTimeout"))("RequestTimeout", answer) {
+export class ServerTimeout extends Schema.TaggedError<ServerTimeout>(id("ServerTimeout"))("ServerTimeout", answer) {
   override get message(): string {
     return `${at(this)}: the server reports a timeout`
   }
@@ -240,7 +240,7 @@ export const ServerError = Schema.Union([
   ApiError,
   UnknownSession,
   InvalidCallback,
-  RequestTimeout,
+  ServerTimeout,
   UnknownCode
 ])
 

@@ -5,6 +5,7 @@ import * as ZkError from "../../ZkError.ts"
 import { fromCode, withoutStack } from "../errorCodes.ts"
 import type { NodeAnswer } from "../errorCodes.ts"
 import type { Operation } from "../operation.ts"
+import { Code } from "../protocol/constants.ts"
 import type { Reader } from "../protocol/reader.ts"
 import type { Request } from "../protocol/requests.ts"
 
@@ -101,6 +102,9 @@ export class Pending {
 
   answerCode(code: number): void {
     if (this.settled) return
+    // ZooKeeper's own servers do not say this. To those that do, a write is as uncertain as when its answer is lost.
+    if (code === Code.connectionLoss) return this.failWith(connectionLoss("between servers"))
+    if (code === Code.operationTimeout) return this.failWith(connectionLoss("servers waited for each other too long"))
     this.settle(Exit.fail(fromCode(code, this.operation, this.path, this.options.expected)))
   }
 
