@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { ConnectionOptions } from "node:tls"
+import { createSecureContext } from "node:tls"
 import { defaultMaxRequestSize } from "./internal/protocol/constants.ts"
 import type { SessionOptions } from "./internal/session/session.ts"
 import type { ServerAddress } from "./internal/transport.ts"
@@ -191,6 +192,19 @@ const count = (option: string, value: number): Effect.Effect<number, InvalidConf
     ? Effect.succeed(value)
     : Effect.fail(invalid(option, `${value} is no whole number from 1 to ${longest}`))
 
+/** Certificates and keys that cannot be read are found out now, and not at every attempt to connect. */
+const tlsOptions = (input: Options["tls"]): Effect.Effect<ConnectionOptions | undefined, InvalidConfig> => {
+  if (input === undefined || input === false) return Effect.succeed(undefined)
+  if (input === true) return Effect.succeed({})
+  return Effect.try({
+    try: () => {
+      if (input.secureContext === undefined) createSecureContext(input)
+      return input
+    },
+    catch: (error) => invalid("tls", error instanceof Error ? error.message : String(error))
+  })
+}
+
 /** @internal Checks the options and fills in the defaults. */
 export const resolve = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Resolved, InvalidConfig> {
   const hosts = options.hosts ?? `127.0.0.1:${defaultPort}`
@@ -223,7 +237,7 @@ export const resolve = Effect.fnUntraced(function*(options: Options): Effect.fn.
       maxInFlight: yield* count("maxInFlight", options.maxInFlight ?? 2048),
       maxRequestSize: yield* count("maxRequestSize", options.maxRequestSize ?? defaultMaxRequestSize),
       maxResponseSize: yield* count("maxResponseSize", options.maxResponseSize ?? 64 * 1024 * 1024),
-      tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
+      tls: yield* tlsOptions(options.tls),
       auth: options.auth ?? [],
       onExpiry,
       firstXid: 1

@@ -39,16 +39,22 @@ const rotatingLookup = (attempt: number): net.LookupFunction => (hostname, optio
   })
 }
 
+const openSocket = (server: ServerAddress, options: TransportOptions): net.Socket => {
+  const target = { host: server.host, port: server.port, lookup: rotatingLookup(options.attempt) }
+  if (options.tls === undefined) return net.connect(target)
+  const servername = net.isIP(server.host) === 0 ? { servername: server.host } : {}
+  return tls.connect({ ...servername, ...options.tls, ...target })
+}
+
 const connectSocket = (server: ServerAddress, options: TransportOptions): Effect.Effect<Duplex, Error> =>
   Effect.callback((resume) => {
-    const target = { host: server.host, port: server.port, lookup: rotatingLookup(options.attempt) }
-    const socket = options.tls === undefined
-      ? net.connect(target)
-      : tls.connect({
-        ...(net.isIP(server.host) === 0 ? { servername: server.host } : {}),
-        ...options.tls,
-        ...target
-      })
+    let socket: net.Socket
+    try {
+      socket = openSocket(server, options)
+    } catch (error) {
+      // Options of TLS that Node does not take are thrown.
+      return resume(Effect.fail(error instanceof Error ? error : new Error(String(error))))
+    }
     const ready = options.tls === undefined ? "connect" : "secureConnect"
     const onReady = () => {
       socket.off("error", onError)
