@@ -68,6 +68,7 @@ const launch = async (image: string, spec: NodeSpec): Promise<StartedTestContain
   if (mapped && spec.peers.length > 0) throw rigError("an ensemble in Docker needs the host's network (Linux)")
   const container = new LocalContainer(image)
     .withEnvironment(await environment(spec, mapped))
+    .withCopyDirectoriesToContainer(spec.folder === undefined ? [] : [{ source: spec.folder, target: spec.folder }])
     // The rig asks the server itself whether it serves.
     .withWaitStrategy(Wait.forAll([]))
     .withAutoRemove(false)

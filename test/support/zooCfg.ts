@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly extraConfig?: Readonly<Record<string, string>> | undefined
   /** More flags of the JVM, e.g. `-Dzookeeper.serverCnxnFactory=...`. */
   readonly jvmFlags?: ReadonlyArray<string> | undefined
+  /** A folder of this machine whose files the server finds under the same path. */
+  readonly folder?: string | undefined
 }
 
 /** One server process to run. `peers` is empty for a standalone server. */
