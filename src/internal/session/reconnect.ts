@@ -125,7 +125,6 @@ const prime = (session: Session, connection: Connection, reason: "reconnected" |
       const batches = watchBatches(session.watches.rearming(), session.zxid.value())
       let left = batches.length
       if (left === 0) return resume(Effect.void)
-      const queue = new RequestQueue()
       const onAnswer = (code: number) => {
         if (code !== 0) {
           connection.die({ reason: "protocol", message: `${connection.server} refused to set watches (${code})` })
@@ -134,10 +133,7 @@ const prime = (session: Session, connection: Connection, reason: "reconnected" |
           resume(Effect.void)
         }
       }
-      for (const batch of batches) {
-        queue.push(new Pending(batch, internalOperation, { onAnswer }, Infinity, () => {}))
-      }
-      connection.pump(queue)
+      for (const batch of batches) session.submitOwn(batch, onAnswer)
     }
     session.credentials.replay(connection, setWatches, (scheme) => session.fail(scheme))
   })

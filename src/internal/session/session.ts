@@ -87,6 +87,8 @@ export class Session implements Engine {
   readonly watches: WatchTable
   private readonly alarm: Alarm
   private readonly queue = new RequestQueue()
+  /** Requests of the session's own making, for the connection at hand. */
+  private readonly own = new RequestQueue()
   /** The session, once a server has made it. */
   identity: Identity | undefined
   /** One that ended by our own clock, and that servers may still know. */
@@ -227,21 +229,22 @@ export class Session implements Engine {
     return true
   }
 
-  /** A request of the session's own making, for the connection at hand only. */
-  private submitOwn(request: Request, onAnswer: (code: number) => void): void {
-    if (!this.live) return
-    const pending = new Pending(
-      request,
-      internalOperation,
-      { sameConnection: true, onAnswer },
-      this.turnTime(),
-      () => {}
-    )
-    this.queue.push(pending)
+  /**
+   * A request of the session's own making, for the connection at hand only. It overtakes requests that wait: what the
+   * watch table has decided must reach the server ahead of what it has not yet taken into account.
+   */
+  submitOwn(request: Request, onAnswer: (code: number) => void): void {
+    if (this.connection === undefined) return
+    this.own.push(new Pending(request, internalOperation, { onAnswer }, this.turnTime(), () => {}))
   }
 
   private readonly pump = (): void => {
     this.turn = undefined
+    this.write()
+  }
+
+  private write(): void {
+    this.connection?.pump(this.own)
     if (this.live) this.connection?.pump(this.queue)
   }
 
@@ -417,7 +420,7 @@ export class Session implements Engine {
   }
 
   onRoom(): void {
-    if (this.live && this.queue.size > 0) this.connection?.pump(this.queue)
+    if (this.own.size > 0 || this.queue.size > 0) this.write()
   }
 
   /** A connection is gone that the session had been adopted by. */
@@ -436,6 +439,7 @@ export class Session implements Engine {
       if (isProven) this.servers.succeeded()
       else this.servers.failed()
     }
+    this.own.drain()
     this.watches.onDisconnect()
     this.requeue(unanswered, death)
     if (this.states.current._tag === "Connected" && identity !== undefined) {
@@ -464,7 +468,6 @@ export class Session implements Engine {
       if (!pending.written) continue
       pending.failWith(lost)
     }
-    // Requests of the session's own making spoke to the connection that is gone.
     for (const pending of [...this.queue]) {
       if (pending.options.sameConnection !== true) continue
       this.queue.remove(pending)
