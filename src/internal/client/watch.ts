@@ -65,7 +65,9 @@ const watchOnce = <A, E>(
       // Whoever still waits does so for something that cannot come any more.
       Deferred.doneUnsafe(fired, Effect.interrupt)
     })
-    return Effect.acquireRelease(read(serverPath, { watcher }), () => release, { interruptible: true }).pipe(
+    // A read that fails here may still be answered.
+    const acquire = Effect.onError(read(serverPath, { watcher }), () => release)
+    return Effect.acquireRelease(acquire, () => release, { interruptible: true }).pipe(
       Effect.map((result) => ({ result, fired: Deferred.await(fired) }))
     )
   })
@@ -125,7 +127,8 @@ const subscribe = (
       const add = Effect.retry(core.engine.addWatch(watcher, path), {
         while: (error) => error._tag === "SessionExpired" && !watcher.endsWithSession && core.engine.isRenewing()
       })
-      return Effect.acquireRelease(add, () => release, { interruptible: true }).pipe(
+      // A request that fails here may still be answered.
+      return Effect.acquireRelease(Effect.onError(add, () => release), () => release, { interruptible: true }).pipe(
         Effect.as(Queue.asDequeue(queue))
       )
     })
