@@ -505,7 +505,8 @@ export class Reconfig implements Request<NodeData> {
 export class AddWatch extends PathRequest<void> {
   readonly op = Op.addWatch
   readonly isRead = true
-  readonly recursive: boolean
+  /** May be decided as late as the request is written. */
+  recursive: boolean
 
   constructor(path: string, recursive: boolean) {
     super(path)

@@ -23,7 +23,7 @@ import type { Operation } from "../operation.ts"
 import { Code, EventType } from "../protocol/constants.ts"
 import { emptyPassword } from "../protocol/handshake.ts"
 import type { ConnectResponse, WatcherEvent } from "../protocol/handshake.ts"
-import { AddWatch, CloseSession, Exists, RemoveWatches, Sync } from "../protocol/requests.ts"
+import { AddWatch, CloseSession, Exists, RemoveWatches, SetWatches, Sync } from "../protocol/requests.ts"
 import type { Request } from "../protocol/requests.ts"
 import { Writer } from "../protocol/writer.ts"
 import type { ServerAddress } from "../transport.ts"
@@ -46,7 +46,7 @@ import type { Failure, PendingOptions } from "./pending.ts"
 import type { Chance } from "./servers.ts"
 import { ServerList, shuffle } from "./servers.ts"
 import { StateHub } from "./stateHub.ts"
-import type { Watcher } from "./watchTable.ts"
+import type { Watcher, WatchKind } from "./watchTable.ts"
 import { WatchTable } from "./watchTable.ts"
 import { Zxid } from "./zxid.ts"
 
@@ -131,7 +131,8 @@ export class Session implements Engine {
         this.submitOwn(new RemoveWatches(path, type), (code) => {
           if (code === Code.marshallingError) onUnknownType()
         }),
-      downgrade: (path, onDone) => this.submitOwn(new AddWatch(path, false), onDone)
+      addWatch: (path, recursive, onDone) =>
+        this.submitOwn(new AddWatch(path, recursive), (code) => this.onWatchesSet(code, onDone))
     })
   }
 
@@ -182,9 +183,20 @@ export class Session implements Engine {
         options.onZxid?.(zxid)
         const absent = code === Code.noNode && request instanceof Exists
         const leaves = code === Code.ok || absent
-        this.watches.answered(kind, path, asked && leaves, leaves && this.wants(watcher) ? watcher : undefined, absent)
+        const wanted = leaves && this.wants(watcher)
+        this.watches.answered(kind, path, asked && leaves, wanted ? watcher : undefined, absent)
+        if (wanted && !asked && !this.watches.isCovered(path)) this.setAlone(kind, path, absent, zxid)
       }
     }
+  }
+
+  /** The persistent watch that a read relied on was refused: sets a watch on what comes after the read. */
+  private setAlone(kind: WatchKind, path: string, absent: boolean, zxid: bigint): void {
+    const list = kind === "child" ? "child" : absent ? "exist" : "data"
+    const paths = { data: [], exist: [], child: [], persistent: [], recursive: [], [list]: [path] }
+    this.watches.arming(kind, path)
+    this.submitOwn(new SetWatches(zxid, paths), (code) =>
+      this.onWatchesSet(code, () => this.watches.answered(kind, path, true, undefined, false)))
   }
 
   /** Watchers that were removed while their request was under way. */
@@ -238,6 +250,13 @@ export class Session implements Engine {
     this.own.push(new Pending(request, internalOperation, { onAnswer }, this.turnTime(), () => {}))
   }
 
+  /** Without its watches a connection is of no use: the next one sets all of them. */
+  private onWatchesSet(code: number, onDone: () => void): void {
+    if (code === Code.ok) return onDone()
+    const { connection } = this
+    connection?.die({ reason: "protocol", message: `${connection.server} refused to set a watch (${code})` })
+  }
+
   private readonly pump = (): void => {
     this.turn = undefined
     this.write()
@@ -261,7 +280,10 @@ export class Session implements Engine {
       const request = new AddWatch(watcher.path, kind === "recursive")
       const options: PendingOptions = {
         path,
-        onWrite: () => this.watches.arming(kind, watcher.path),
+        onWrite: () => {
+          this.watches.arming(kind, watcher.path)
+          request.recursive = this.watches.needsRecursive(watcher.path)
+        },
         onAnswer: (code) => {
           const isArmed = code === Code.ok
           this.watches.answered(

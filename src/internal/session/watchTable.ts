@@ -62,8 +62,8 @@ export interface WatchCommands {
     type: (typeof WatcherType)[keyof typeof WatcherType],
     onUnknownType: () => void
   ) => void
-  /** Makes a path's watch a persistent one that is not recursive. */
-  readonly downgrade: (path: string, onDone: () => void) => void
+  /** Sets a persistent watch, in place of one of the other mode where a server knows only one. */
+  readonly addWatch: (path: string, recursive: boolean, onDone: () => void) => void
 }
 
 const parentOf = (path: string): string | undefined => {
@@ -125,6 +125,10 @@ export class WatchTable {
     return entry !== undefined && (entry.watchers.size > 0 || entry.pending > 0)
   }
 
+  private hasOneShots(path: string): boolean {
+    return this.isUsed(this.find("data", path)) || this.isUsed(this.find("child", path))
+  }
+
   private isAtServer(entry: Entry | undefined): boolean {
     return entry !== undefined && (entry.armed || entry.pending > 0)
   }
@@ -143,6 +147,22 @@ export class WatchTable {
 
   private hasPersistent(path: string): boolean {
     return this.isAtServer(this.find("persistent", path)) || this.isAtServer(this.find("recursive", path))
+  }
+
+  /**
+   * Whether a persistent watch that is about to be set has to be a recursive one. Servers before 3.9 keep the mode that
+   * was set last: next to a recursive watch a plain one would end it. It lacks nothing but ChildrenChanged, which is
+   * made here.
+   */
+  needsRecursive(path: string): boolean {
+    const entry = this.find("recursive", path)
+    if (entry === undefined) return false
+    return entry.narrowing ? entry.pending > 1 : this.isAtServer(entry)
+  }
+
+  /** Whether a one-shot watch that was not asked for is served by a persistent one. */
+  isCovered(path: string): boolean {
+    return this.hasPersistent(path)
   }
 
   /**
@@ -202,7 +222,7 @@ export class WatchTable {
       this.commands.removeWatches(path, kind === "data" ? WatcherType.data : WatcherType.children, () => {})
       return
     }
-    if (this.isUsed(this.find("data", path)) || this.isUsed(this.find("child", path))) return
+    if (this.hasOneShots(path)) return
     const other = this.find(kind === "persistent" ? "recursive" : "persistent", path)
     if (kind === "recursive" && this.isUsed(other)) return this.narrow(entry)
     if (kind === "persistent" && this.isUsed(other)) {
@@ -221,7 +241,7 @@ export class WatchTable {
     const generation = this.generation
     entry.pending++
     entry.narrowing = true
-    this.commands.downgrade(path, () => {
+    this.commands.addWatch(path, false, () => {
       if (generation !== this.generation) return
       entry.pending--
       entry.narrowing = false
@@ -247,7 +267,11 @@ export class WatchTable {
       const again = this.entry(kind, path)
       // The watch is still there, unless the path has one of the other kind now, which took its place.
       const other = this.find(kind === "persistent" ? "recursive" : "persistent", path)
-      if (!this.isUsed(other)) again.armed = true
+      if (!this.isUsed(other)) {
+        again.armed = true
+        // A one-shot watch that was set meanwhile has made it one-shot too.
+        if (this.hasOneShots(path)) this.commands.addWatch(path, kind === "recursive", () => {})
+      }
       this.cleanUp(again)
     })
     // What was left armed while the persistent watch was in the way.
@@ -282,7 +306,8 @@ export class WatchTable {
     }
     // A recursive watch brings no ChildrenChanged: whoever else is on the parent's path gets it made from the child's.
     const parent = isAppearance ? parentOf(path) : undefined
-    if (parent !== undefined && this.find("recursive", parent)?.armed === true) {
+    const recursiveAbove = parent === undefined ? undefined : this.find("recursive", parent)
+    if (parent !== undefined && (recursiveAbove?.armed === true || recursiveAbove?.rearming === true)) {
       const changed: TableEvent = { type: EventType.childrenChanged, path: parent, zxid: event.zxid }
       this.fire("child", changed)
       this.tell("persistent", parent, changed)
@@ -344,16 +369,19 @@ export class WatchTable {
 
   /** The server has set what it was asked for. */
   rearmed(reason: "reconnected" | "newSession"): void {
+    const rearmed: Array<Entry> = []
     const reset: Array<Watcher> = []
     for (const map of Object.values(this.entries)) {
-      for (const entry of [...map.values()]) {
+      for (const entry of map.values()) {
         if (!entry.rearming) continue
         entry.rearming = false
         entry.armed = true
+        rearmed.push(entry)
         if (!isOneShot(entry.kind)) reset.push(...entry.watchers)
-        this.cleanUp(entry)
       }
     }
+    // What may be taken back depends on what else there is on the path.
+    for (const entry of rearmed) this.cleanUp(entry)
     for (const watcher of reset) watcher.onReset(reason)
   }
 
