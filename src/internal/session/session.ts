@@ -317,7 +317,8 @@ export class Session implements Engine {
       const { entry, forget } = this.credentials.add(auth, (error) => {
         resume(error === undefined ? Effect.void : Effect.fail(error))
       })
-      if (this.live && this.connection !== undefined) {
+      // Also while the connection is being set up: what is replayed there was listed before.
+      if (this.connection !== undefined) {
         this.credentials.send(entry, this.connection, () => {}, (scheme) => this.fail(scheme))
       }
       return Effect.sync(forget)
