@@ -26,7 +26,8 @@ export interface Wire {
   readonly dead: Set<string>
 }
 
-export const makeWire = (fake: FakeServer): Wire => {
+/** `bootTime` is in seconds. It stands still by default: a test that takes real time is no nap of the machine. */
+export const makeWire = (fake: FakeServer, bootTime: () => number = () => 0): Wire => {
   const attempts: Array<Attempt> = []
   const dead = new Set<string>()
   const provide: Wire["provide"] = (effect) =>
@@ -42,8 +43,7 @@ export const makeWire = (fake: FakeServer): Wire => {
             return Effect.fail(new Error(`connect ECONNREFUSED ${server}`))
           })
       }),
-      // The machine never sleeps: without this, a test that takes real time looks to its client like a nap.
-      Effect.provideService(BootTime, () => 0)
+      Effect.provideService(BootTime, bootTime)
     )
   return {
     attempts,
