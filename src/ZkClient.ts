@@ -170,10 +170,13 @@ export type ReconfigOptions =
       readonly joining?: ReadonlyArray<string> | undefined
       /** Numbers of servers to remove. */
       readonly leaving?: ReadonlyArray<string> | undefined
+      readonly members?: undefined
     }
     | {
       /** The whole new membership. */
       readonly members: ReadonlyArray<string>
+      readonly joining?: undefined
+      readonly leaving?: undefined
     }
   )
 
