@@ -115,6 +115,8 @@ export class Session implements Engine {
   private pings = 0
   /** What last kept a connection from coming about. */
   lastTrouble: string | undefined
+  /** The server of the connection, or of the one before while there is none. */
+  private lastServer: string | undefined
 
   constructor(options: SessionOptions, context: Context.Context<never>) {
     this.options = options
@@ -385,6 +387,7 @@ export class Session implements Engine {
     this.connectedAt = Infinity
     this.identity = { id: response.sessionId, password: response.password, timeout: response.timeout }
     this.connection = connection
+    this.lastServer = connection.server
     connection.carry(response.sessionId, (response.timeout * 2) / 3)
     this.alarm.noLaterThan(this.clock.now() + this.pingInterval())
     return known ? "reconnected" : "newSession"
@@ -541,16 +544,16 @@ export class Session implements Engine {
       case "Suspended":
         return this.log("Debug", `connection lost: ${this.lastTrouble}`)
       case "Expired":
-        return this.log("Warning", `session expired: ${this.lastTrouble ?? "by the server's word"}`)
+        return this.log("Warning", `session expired: ${this.lastTrouble ?? "by the server's word"}`, state.sessionId)
       case "AuthFailed":
         return this.log("Warning", state.error.message)
     }
   }
 
-  log(level: "Debug" | "Warning", message: string): void {
-    const id = this.identity === undefined ? "none" : `0x${BigInt.asUintN(64, this.identity.id).toString(16)}`
+  log(level: "Debug" | "Warning", message: string, sessionId = this.identity?.id): void {
+    const id = sessionId === undefined ? "none" : `0x${BigInt.asUintN(64, sessionId).toString(16)}`
     const effect = level === "Debug" ? Effect.logDebug(message) : Effect.logWarning(message)
-    const server = this.connection?.server ?? "none"
+    const server = this.lastServer ?? "none"
     this.fork(Effect.annotateLogs(effect, { "zookeeper.session": id, "zookeeper.server": server }))
   }
 
