@@ -85,3 +85,9 @@ export const pass = (millis: number, step = 50): Effect.Effect<void> =>
       yield* settle
     }
   })
+
+/** A client of the fake server, for a test that asks for nothing special. See {@link Wire.client}. */
+export const fakeClient = (
+  fake: FakeServer,
+  options?: Options
+): Effect.Effect<ZkClient.ZkClient, ZkClient.MakeError, Scope.Scope> => makeWire(fake).client(options)
