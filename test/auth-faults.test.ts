@@ -77,26 +77,16 @@ layer(ProxiedServer.layer(), { excludeTestServices: true })("credentials over a 
       const path = yield* freshPath
       yield* zk.create(path, "x", { acl: ZkAcl.creatorAcl })
       const since = yield* proxy.position
-      let reading = true
       let count = 0
-      const reader = Effect.gen(function*() {
-        while (reading) {
-          yield* zk.getData(path)
-          count++
+      const reader = Effect.forever(Effect.tap(zk.getData(path), () => Effect.sync(() => count++)))
+      const cuts = Effect.gen(function*() {
+        for (let cut = 1; cut <= 4; cut++) {
+          yield* proxy.awaitFrame({ op: "getData", kind: "reply" }, { since: yield* proxy.position })
+          yield* proxy.cutAll
         }
       })
-      const readers = yield* Effect.forkChild(
-        Effect.all([reader, reader, reader], { concurrency: "unbounded" }),
-        { startImmediately: true }
-      )
-      for (let cut = 1; cut <= 4; cut++) {
-        const before = yield* proxy.position
-        yield* proxy.awaitFrame({ op: "getData", kind: "reply" }, { since: before })
-        yield* proxy.cutAll
-      }
-      reading = false
-      // A NoAuth would be the end of a reader.
-      yield* Fiber.join(readers)
+      // A NoAuth would be the end of a reader, and of the race.
+      yield* Effect.raceFirst(cuts, Effect.all([reader, reader, reader], { concurrency: "unbounded" }))
       assert.isAtLeast((yield* proxy.stats(since)).connections, 3)
       assert.isAtLeast(count, 4)
     }))

@@ -2,8 +2,11 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ZkClient from "../src/ZkClient.ts"
+import * as ZkTransaction from "../src/ZkTransaction.ts"
 import { suite } from "./contract/basics.contract.ts"
 import { failsWith } from "./support/failsWith.ts"
+import { makeWire } from "./support/fakeClient.ts"
+import { makeFakeServer } from "./support/fakeServer.ts"
 import { makeServer } from "./support/server.ts"
 import { freshPath, shared } from "./support/shared.ts"
 
@@ -37,6 +40,31 @@ layer(direct, { excludeTestServices: true })("the root of the tree", (it) => {
       assert.strictEqual((yield* failsWith(zk.delete("/"), "BadArguments")).path, "/")
       yield* failsWith(zk.create("/"), "NodeExists")
       yield* zk.ensurePath("/")
+    }))
+})
+
+describe("input that is no good", () => {
+  it.effect("is refused before a single byte of it is sent [PATH-02] [G1] [AUTH-04] [K28]", () =>
+    Effect.gen(function*() {
+      const fake = yield* makeFakeServer
+      const zk = yield* makeWire(fake).client()
+      for (const path of ["", "a", "/a/", "/a//b", "/.", "/a/../b", "/\u0000", "/\ud800"]) {
+        yield* failsWith(zk.create(path), "InvalidPath")
+        yield* failsWith(zk.create(path, null, { parents: true }), "InvalidPath")
+        yield* failsWith(zk.ensurePath(path), "InvalidPath")
+        yield* failsWith(zk.getData(path), "InvalidPath")
+        yield* failsWith(zk.deleteRecursive(path), "InvalidPath")
+        yield* failsWith(zk.multi([ZkTransaction.create("/a"), ZkTransaction.check(path)]), "InvalidPath")
+        yield* failsWith(Effect.scoped(zk.subscribe(path, "recursive")), "InvalidPath")
+      }
+      yield* failsWith(zk.create("/a", null, { acl: [] }), "InvalidAcl")
+      yield* failsWith(zk.setAcl("/a", []), "InvalidAcl")
+      yield* failsWith(zk.setData("/a", "x", { version: 2 ** 31 }), "InvalidInput")
+      yield* failsWith(zk.create("/a", null, { mode: { ttl: 0 } }), "InvalidInput")
+      yield* failsWith(zk.setData("/a", new Uint8Array(2 ** 20)), "RequestTooLarge")
+      assert.deepStrictEqual(fake.requests.map(({ name }) => name), [])
+      yield* zk.sync()
+      assert.deepStrictEqual(fake.requests.map(({ name }) => name), ["sync"])
     }))
 })
 

@@ -6,10 +6,9 @@ import { fileURLToPath } from "node:url"
 import { fromCode } from "../src/internal/errorCodes.ts"
 import { operation } from "../src/internal/operation.ts"
 import { Code } from "../src/internal/protocol/constants.ts"
-import { Transport } from "../src/internal/transport.ts"
-import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkError from "../src/ZkError.ts"
 import { failsWith } from "./support/failsWith.ts"
+import { makeWire } from "./support/fakeClient.ts"
 import { makeFakeServer } from "./support/fakeServer.ts"
 
 const known = new ZkError.NoNode({ operation: "delete", path: "/a/b" })
@@ -136,9 +135,7 @@ describe("codes of servers", () => {
   it.effect("harm only the request that they answer [A7] [K58]", () =>
     Effect.gen(function*() {
       const fake = yield* makeFakeServer
-      const zk = yield* ZkClient.make().pipe(
-        Effect.provideService(Transport, { connect: () => Effect.sync(fake.openDuplex) })
-      )
+      const zk = yield* makeWire(fake).client()
       yield* fake.once("setData", () => ({ type: "reply", err: -126 }))
       yield* fake.once("exists", () => ({ type: "reply", err: 4711 }))
       const [write, read, other] = yield* Effect.all([
@@ -156,9 +153,7 @@ describe("codes of servers", () => {
   it.effect("that leave the outcome of a write open are errors that say so [K58]", () =>
     Effect.gen(function*() {
       const fake = yield* makeFakeServer
-      const zk = yield* ZkClient.make().pipe(
-        Effect.provideService(Transport, { connect: () => Effect.sync(fake.openDuplex) })
-      )
+      const zk = yield* makeWire(fake).client()
       for (const err of [Code.connectionLoss, Code.operationTimeout]) {
         yield* fake.on("any", () => ({ type: "reply", err }))
         const write = yield* failsWith(zk.setData("/a", "x"), "ConnectionLoss")
