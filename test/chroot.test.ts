@@ -180,7 +180,7 @@ layer(direct, { excludeTestServices: true })("a view", (it) => {
       assert.deepStrictEqual(yield* zk.exists(root), Option.none())
     }))
 
-  it.effect("shows the ensemble's configuration where it always is [CH-07] [E20]", () =>
+  it.effect("shows the ensemble's configuration where it always is [CH-07]", () =>
     Effect.gen(function*() {
       const { view, zk } = yield* makeView
       assert.deepStrictEqual((yield* view.getConfig).stat, (yield* zk.getConfig).stat)
