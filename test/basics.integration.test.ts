@@ -43,6 +43,21 @@ layer(direct, { excludeTestServices: true })("the root of the tree", (it) => {
     }))
 })
 
+layer(direct, { excludeTestServices: true })("a node with many children", (it) => {
+  it.effect("lists them all, though the answer is larger than any request may be [K23]", () =>
+    Effect.gen(function*() {
+      const zk = yield* ZkClient.ZkClient
+      const root = yield* freshPath
+      yield* zk.create(root)
+      const names = Array.from({ length: 12_000 }, (_, i) => String(i).padStart(100, "n"))
+      yield* Effect.forEach(names, (name) => zk.create(`${root}/${name}`), { concurrency: "unbounded", discard: true })
+      const { children, stat } = yield* zk.getChildren(root)
+      assert.deepStrictEqual([...children].sort(), names.toSorted())
+      assert.strictEqual(stat.numChildren, names.length)
+      yield* zk.deleteRecursive(root)
+    }))
+})
+
 describe("input that is no good", () => {
   it.effect("is refused before a single byte of it is sent [PATH-02] [G1] [AUTH-04] [K28]", () =>
     Effect.gen(function*() {
