@@ -30,6 +30,8 @@ const bytesOf = (auth: Auth): Uint8Array => {
   return typeof credential === "string" ? Buffer.from(credential, "utf8") : credential
 }
 
+const isSame = (a: Auth, b: Auth): boolean => a.scheme === b.scheme && Buffer.compare(bytesOf(a), bytesOf(b)) === 0
+
 export class Credentials {
   private readonly entries: Array<Entry> = []
 
@@ -39,11 +41,14 @@ export class Credentials {
 
   /** Adds credentials; `waiter` is called once a server has looked at them. Gives a function that stops waiting. */
   add(auth: Auth, waiter: Waiter): { entry: Entry; forget: () => void } {
-    const entry: Entry = { auth, established: false, sent: false, waiters: new Set([waiter]) }
-    this.entries.push(entry)
+    // Those that are known already are shown again, but not told to each server twice from now on.
+    const known = this.entries.find((entry) => isSame(entry.auth, auth))
+    const entry: Entry = known ?? { auth, established: false, sent: false, waiters: new Set() }
+    entry.waiters.add(waiter)
+    if (known === undefined) this.entries.push(entry)
     const forget = () => {
       entry.waiters.delete(waiter)
-      if (!entry.sent) this.remove(entry)
+      if (!entry.sent && !entry.established && entry.waiters.size === 0) this.remove(entry)
     }
     return { entry, forget }
   }
