@@ -138,6 +138,18 @@ layer(ProxiedServer.layer(), { excludeTestServices: true })("credentials over a 
       assert.deepInclude(yield* zk.whoAmI, { scheme: "digest", user: "late" })
     }).pipe(Effect.scoped))
 
+  it.effect("given several times are told to each server once [F4]", () =>
+    Effect.gen(function*() {
+      const { proxy } = yield* ProxiedServer
+      const zk = yield* connect({ auth: [digest("ann:secret")] })
+      const again = [digest("ann:secret"), digest("late:secret"), digest("late:secret"), digest("late:other")]
+      yield* Effect.forEach(again, (auth) => zk.addAuth(auth), { concurrency: "unbounded" })
+      const since = yield* proxy.position
+      yield* proxy.cutAll
+      yield* zk.sync()
+      assert.strictEqual((yield* proxy.stats(since)).ops["auth"], 3)
+    }))
+
   it.effect("that nobody waits for any more are given all the same [F4]", () =>
     Effect.gen(function*() {
       const { proxy } = yield* ProxiedServer
