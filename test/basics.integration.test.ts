@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkTransaction from "../src/ZkTransaction.ts"
-import { suite } from "./contract/basics.contract.ts"
+import * as basics from "./contract/basics.contract.ts"
+import * as trees from "./contract/trees.contract.ts"
 import { failsWith } from "./support/failsWith.ts"
 import { makeWire } from "./support/fakeClient.ts"
 import { makeFakeServer } from "./support/fakeServer.ts"
@@ -12,26 +13,24 @@ import { freshPath, shared } from "./support/shared.ts"
 
 const direct = Layer.unwrap(Effect.map(shared, ({ connectString }) => ZkClient.layer({ hosts: connectString })))
 
-suite("a client of the real server", direct)
+const belowChroot = Layer.unwrap(Effect.gen(function*() {
+  const { connectString } = yield* shared
+  const chroot = `${yield* freshPath}/app/deep`
+  return ZkClient.layer({ hosts: connectString, chroot, createChroot: true })
+}))
 
-suite(
-  "a client below a chroot",
-  Layer.unwrap(Effect.gen(function*() {
-    const { connectString } = yield* shared
-    const chroot = `${yield* freshPath}/app/deep`
-    return ZkClient.layer({ hosts: connectString, chroot, createChroot: true })
-  }))
-)
+const view = Layer.unwrap(Effect.gen(function*() {
+  const zk = yield* ZkClient.ZkClient
+  const path = yield* freshPath
+  yield* zk.create(path)
+  return ZkClient.layerChroot(path)
+})).pipe(Layer.provide(direct))
 
-suite(
-  "a view of a client",
-  Layer.unwrap(Effect.gen(function*() {
-    const zk = yield* ZkClient.ZkClient
-    const path = yield* freshPath
-    yield* zk.create(path)
-    return ZkClient.layerChroot(path)
-  })).pipe(Layer.provide(direct))
-)
+for (const [what, { suite }] of [["nodes", basics], ["trees", trees]] as const) {
+  suite(`${what} of a real server`, direct)
+  suite(`${what} below a chroot`, belowChroot)
+  suite(`${what} of a view`, view)
+}
 
 layer(direct, { excludeTestServices: true })("the root of the tree", (it) => {
   it.effect("cannot be deleted [CRUD-06]", () =>
