@@ -11,8 +11,23 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type { CreateError, CreateOptions, ZkClient } from "../../ZkClient.ts"
-import type { BadVersion, NoAuth, NoNode, QuotaExceeded, SessionError } from "../../ZkError.ts"
-import { BadVersion as BadVersionError, InvalidInput, maybeApplied, NodeExists } from "../../ZkError.ts"
+import type {
+  BadVersion,
+  ConnectionLoss,
+  NoAuth,
+  NoNode,
+  OperationTimeout,
+  QuotaExceeded,
+  SessionError
+} from "../../ZkError.ts"
+import {
+  BadVersion as BadVersionError,
+  InvalidInput,
+  maybeApplied,
+  NodeExists,
+  SessionClosed,
+  SessionExpired
+} from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { Stat } from "../../ZkStat.ts"
 import type { Created, Data } from "../../ZkTransaction.ts"
@@ -26,9 +41,21 @@ import { createNode, operations } from "./operations.ts"
 /** How often an answer may be lost before its loss is passed on. */
 const maxTries = 5
 
+export type Lost = ConnectionLoss | OperationTimeout | SessionExpired
+
 /** What was lost with a session or a connection can be looked for; a closed client cannot look. */
-const isLost = (error: { readonly _tag: string }): boolean =>
+export const isLost = (error: { readonly _tag: string }): error is Lost =>
   maybeApplied(error) && error._tag !== "SessionClosed" && error._tag !== "AuthFailed"
+
+/**
+ * The error of a write whose answer was lost, and which a later request failed to find out about: that one's error would
+ * say that nothing had been applied.
+ */
+export const leftOpen = (lost: Lost, later: { readonly _tag: string }): Lost | SessionClosed => {
+  const outcome = { operation: lost.operation, path: lost.path, maybeApplied: true }
+  if (later instanceof SessionExpired) return new SessionExpired({ ...outcome, sessionId: later.sessionId })
+  return later instanceof SessionClosed ? new SessionClosed(outcome) : lost
+}
 
 const syncAt = (core: Core, serverPath: string, path: string, options: ExecuteOptions) =>
   run(core, operations.sync, new Sync(serverPath), path, options)
@@ -123,8 +150,9 @@ export const createProtected = (
       Effect.catch(createNode(core, markedPath, data, options, execute()), (error) => {
         const isGone = bound && error._tag === "SessionExpired"
         if (!isLost(error) || isGone || tries === maxTries) return Effect.fail(error)
+        const look = findMarked(marked, { session: bound ? session : undefined })
         return Effect.flatMap(
-          findMarked(marked, { session: bound ? session : undefined }),
+          Effect.mapError(look, (later) => leftOpen(error, later)),
           (found) => Option.isSome(found) ? Effect.succeed(found.value) : attempt(tries + 1)
         )
       })
@@ -173,8 +201,8 @@ export const createIdempotent = (
       return Effect.catch(createNode(core, path, data, options, execute), (error) => {
         const isGone = bound && error._tag === "SessionExpired"
         if (!isLost(error) || isGone || tries === maxTries) return Effect.fail(error)
-        const look = { session: bound ? session : undefined }
-        return Effect.flatMap(statAt(core, path, core.chroot.toServer(path), look), (found) => {
+        const look = statAt(core, path, core.chroot.toServer(path), { session: bound ? session : undefined })
+        return Effect.flatMap(Effect.mapError(look, (later) => leftOpen(error, later)), (found) => {
           if (Option.isNone(found)) return attempt(tries + 1)
           const stat = found.value
           if (bound && stat.ephemeralOwner === session) return Effect.succeed<Created>({ path, stat })
@@ -209,7 +237,7 @@ export const setDataIdempotent = (
           return Effect.fail(error)
         }
         const look = Effect.andThen(
-          syncAt(core, serverPath, path, {}),
+          Effect.mapError(syncAt(core, serverPath, path, {}), (later) => leftOpen(error, later)),
           Effect.result(run(core, operations.getData, new GetData(serverPath, false), path))
         )
         return Effect.flatMap(look, (found): Effect.Effect<Stat, SetError> => {
@@ -230,10 +258,13 @@ export const ensureAbsent = (
   path: string,
   options: { readonly version?: number | undefined } | undefined
 ): ReturnType<ZkClient["ensureAbsent"]> => {
-  const attempt = (tries: number): ReturnType<ZkClient["ensureAbsent"]> =>
+  const attempt = (tries: number, lost?: Lost): ReturnType<ZkClient["ensureAbsent"]> =>
     client.delete(path, options).pipe(
       Effect.catchTag("NoNode", () => Effect.void),
-      Effect.catch((error) => isLost(error) && tries < maxTries ? attempt(tries + 1) : Effect.fail(error))
+      Effect.catch((error) => {
+        if (isLost(error) && tries < maxTries) return attempt(tries + 1, error)
+        return Effect.fail(lost !== undefined && "maybeApplied" in error ? leftOpen(lost, error) : error)
+      })
     )
   return attempt(1)
 }

@@ -11,6 +11,8 @@ import { Chroot } from "./chroot.ts"
 import type { Core } from "./core.ts"
 import { traced } from "./core.ts"
 import { createNode } from "./operations.ts"
+import { isLost, leftOpen } from "./resolve.ts"
+import type { Lost } from "./resolve.ts"
 
 /** How often what others undo meanwhile is done again. */
 const maxRounds = 16
@@ -166,16 +168,18 @@ const deleteRecursive = Effect.fnUntraced(function*(
   if (path === "/") {
     return yield* new InvalidInput({ operation: "deleteRecursive", path, reason: "the root cannot be deleted" })
   }
-  let mayBeGone = false
+  let lost: Lost | undefined
   for (let round = 1;; round++) {
     const attempt = yield* Effect.result(deleteRound(client, path, version))
     if (attempt._tag === "Success") return
     const { failure } = attempt
     // The deletion whose answer was lost was the last: it has been done.
-    if (failure._tag === "NoNode" && mayBeGone) return
-    const again = failure._tag === "NotEmpty" || (maybeApplied(failure) && failure._tag !== "SessionClosed")
-    if (!again || round === maxRounds) return yield* failure
-    mayBeGone = mayBeGone || maybeApplied(failure)
+    if (failure._tag === "NoNode" && lost !== undefined) return
+    const again = failure._tag === "NotEmpty" || isLost(failure)
+    if (!again || round === maxRounds) {
+      return yield* lost !== undefined && "maybeApplied" in failure ? leftOpen(lost, failure) : failure
+    }
+    if (isLost(failure)) lost = failure
   }
 })
 
