@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
+import type { Proxy } from "./proxy.ts"
 import { connectRaw } from "./rawClient.ts"
-import type { RigError } from "./rigError.ts"
+import { type RigError, rigError } from "./rigError.ts"
 
 /**
  * Ends a session behind its client's back: resumes it with its id and password on a connection of the rig's own (the
@@ -15,3 +16,17 @@ export const expireSession = (
     connectRaw({ ...(typeof server === "number" ? { port: server } : server), ...session }),
     (client) => client.closeSession
   ))
+
+/** Ends the session that was last made or resumed through a proxy. Gives its id. */
+export const expireThrough = (
+  proxy: Proxy,
+  server: number | { readonly port: number }
+): Effect.Effect<bigint, RigError> =>
+  Effect.suspend(() => {
+    const connected = proxy.events.findLast((event) =>
+      event.type === "frame" && event.session !== undefined && event.session.timeout > 0
+    )
+    const session = connected?.type === "frame" ? connected.session : undefined
+    if (session === undefined) return Effect.fail(rigError("no session was made through the proxy"))
+    return Effect.as(expireSession(server, session), session.sessionId)
+  })

@@ -1,4 +1,14 @@
-import { decodeEvent, decodeReply, describeRequest, Op, type OpName, opName, type SubOp } from "./records.ts"
+import {
+  type ConnectResponse,
+  decodeConnectResponse,
+  decodeEvent,
+  decodeReply,
+  describeRequest,
+  Op,
+  type OpName,
+  opName,
+  type SubOp
+} from "./records.ts"
 
 export type Direction = "toServer" | "toClient"
 
@@ -23,6 +33,8 @@ export interface Frame {
   readonly ops: ReadonlyArray<SubOp>
   /** Error code of a reply. */
   readonly err: number | undefined
+  /** What a connected frame says of the session. */
+  readonly session?: ConnectResponse | undefined
   readonly size: number
 }
 
@@ -46,6 +58,7 @@ export interface Described {
   readonly path: string | undefined
   readonly ops: ReadonlyArray<SubOp>
   readonly err: number | undefined
+  readonly session?: ConnectResponse | undefined
 }
 
 const nothing = { xid: undefined, op: undefined, path: undefined, ops: [], err: undefined } as const
@@ -54,6 +67,15 @@ const nothing = { xid: undefined, op: undefined, path: undefined, ops: [], err: 
 export interface FrameReader {
   toServer(payload: Buffer): Described
   toClient(payload: Buffer): Described
+}
+
+/** Nothing for what is no answer to a connect request. */
+const readSession = (payload: Buffer): ConnectResponse | undefined => {
+  try {
+    return decodeConnectResponse(payload)
+  } catch {
+    return undefined
+  }
 }
 
 export const makeFrameReader = (): FrameReader => {
@@ -82,7 +104,7 @@ export const makeFrameReader = (): FrameReader => {
     toClient: (payload) => {
       if (!seenReply) {
         seenReply = true
-        return { ...nothing, kind: "connected" }
+        return { ...nothing, kind: "connected", session: readSession(payload) }
       }
       if (payload.length < 16) return { ...nothing, kind: "reply" }
       const { body, err, xid } = decodeReply(payload)
