@@ -50,8 +50,9 @@ export class SessionClock {
     return monotonic + this.slept
   }
 
+  /** For whole milliseconds, rounded up: who wakes a rounding error too early would go on sleeping for no time at all. */
   sleep(millis: number): Effect.Effect<void> {
-    return this.clock.sleep(Duration.millis(Math.max(0, millis)))
+    return this.clock.sleep(Duration.millis(Math.max(0, Math.ceil(millis))))
   }
 }
 
