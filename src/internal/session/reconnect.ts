@@ -166,6 +166,7 @@ const afterGreeting = Effect.fnUntraced(function*(
       session.zombie = undefined
       return { _tag: "Buried" }
     }
+    if (asked === newIdentity) return { _tag: "Refused", message: `${candidate.connection.server} gave no session` }
     return { _tag: "Expired" }
   }
   if (isZombie && response.sessionId === asked.id) return yield* bury(session, candidate)
@@ -250,11 +251,14 @@ const attempt = (session: Session, server: ServerAddress): Effect.Effect<Outcome
 /** Connects, waits for the end of the connection, and connects again, until the client is over. */
 export const drive = Effect.fnUntraced(function*(session: Session): Effect.fn.Return<void> {
   const { clock, servers } = session
-  /** Since when servers have answered with nothing but a closed connection. */
+  /** Since when servers have answered with nothing but a closed connection, one of them at least in each round. */
   let refusedSince: number | undefined
+  let refusedRound = 0
+  /** A server was there, and had nothing to say but that a session is over: the next one need not wait. */
+  let answered = true
   while (!session.isOver) {
     const timeout = session.identity?.timeout ?? session.options.sessionTimeout
-    const wait = servers.attempts === 0 ? 0 : backOff(servers, timeout, session.chance)
+    const wait = answered ? 0 : backOff(servers, timeout, session.chance)
     const pause = Math.min(wait, session.expiresAt() - clock.now())
     if (pause > 0) yield* clock.sleep(pause)
     if (clock.resync() >= session.expiresAt()) {
@@ -263,15 +267,18 @@ export const drive = Effect.fnUntraced(function*(session: Session): Effect.fn.Re
     }
     const server = servers.next()
     const outcome = yield* attempt(session, server)
-    if (outcome._tag !== "Refused") refusedSince = undefined
+    answered = outcome._tag === "Expired" || outcome._tag === "Buried"
     switch (outcome._tag) {
       case "Live":
+        refusedSince = undefined
         yield* outcome.died
         break
       case "Expired":
+        refusedSince = undefined
         session.expire(false)
         break
       case "Buried":
+        refusedSince = undefined
         break
       case "Refused":
       case "Unreachable": {
@@ -279,11 +286,13 @@ export const drive = Effect.fnUntraced(function*(session: Session): Effect.fn.Re
         session.onTrouble(outcome.message)
         if (outcome._tag === "Unreachable") {
           if (outcome.silent) servers.putLast(formatServer(server))
+          if (servers.rounds > refusedRound + 1) refusedSince = undefined
           break
         }
         refusedSince ??= clock.now()
-        // No server but has less than the client has seen: the ensemble was set back. A session that may still live is
-        // not given up for it; its own time will tell.
+        refusedRound = servers.rounds
+        // No server that can be reached but has less than the client has seen: the ensemble was set back. A session that
+        // may still live is not given up for it; its own time will tell.
         if (session.identity === undefined && clock.now() - refusedSince > timeout && servers.rounds > 0) {
           session.zxid.reset()
           refusedSince = undefined
