@@ -1,167 +1,185 @@
 /**
- * `npm run demo`: a tour of the client, against a real ZooKeeper that it brings up itself.
- *
- * Between client and server stands a proxy of the test rig, so that the connection can really be cut.
+ * A tour against a real server, which it starts itself: `npm run demo`. Ends by itself; Ctrl-C ends it sooner, and
+ * leaves nothing behind either.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Console, Deferred, Duration, Effect, Fiber, Option, Stream } from "effect"
-import { ZkClient, ZkStat, ZkTransaction } from "effect-zookeeper"
+import { Cause, Effect, Fiber, Option, Queue, Schedule, Stream } from "effect"
+import { ZkClient, type ZkState, ZkTransaction } from "effect-zookeeper"
+import { announcements } from "../test/support/provision.ts"
 import { makeProxiedServer } from "../test/support/proxy.ts"
 
-const isTerminal = process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined
-const paint = (code: number) => (text: string) => isTerminal ? `\u001b[${code}m${text}\u001b[0m` : text
+// -- printing ---------------------------------------------------------------------------------------------------------
+
+const isTerminal = process.stdout.isTTY
+const hasColours = isTerminal && process.stdout.hasColors()
+const paint = (code: number) => (text: string): string => hasColours ? `\u001b[${code}m${text}\u001b[0m` : text
 const bold = paint(1)
 const dim = paint(2)
+const red = paint(31)
 const green = paint(32)
 const yellow = paint(33)
 const cyan = paint(36)
 
-const heading = (text: string) => Console.log(`\n${bold(text)}`)
-const code = (text: string) => Console.log(`  ${dim(text)}`)
-const result = (text: string) => Console.log(`    ${green("→")} ${text}`)
-const note = (text: string) => Console.log(`    ${cyan("·")} ${text}`)
+const width = 80
+const leftWidth = 32
 
-const showState = (state: Effect.Success<ZkClient.ZkClient["state"]>): string => {
-  switch (state._tag) {
-    case "Connected":
-      return `${green("Connected")} session ${ZkStat.toHex(state.sessionId)}, timeout ${Duration.format(state.timeout)}`
-    case "Suspended":
-      return `${yellow("Suspended")} the connection is lost, the session may live`
-    default:
-      return yellow(state._tag)
-  }
+/** A person reads along; a pipe does not. */
+const beat = Effect.sleep(isTerminal ? 180 : 0)
+
+const print = (line = ""): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${line}\n`))
+
+const heading = (text: string) => Effect.andThen(beat, print(`\n${bold(cyan(text))}`))
+
+/** What was done, and what came of it. */
+const row = (left: string, right: string, colour: (text: string) => string = green) => {
+  const room = width - 2 - leftWidth - 1
+  const cut = right.length > room ? `${right.slice(0, room - 1)}…` : right
+  return Effect.andThen(print(cut === "" ? `  ${left}` : `  ${left.padEnd(leftWidth)} ${colour(cut)}`), beat)
 }
+/** Folded into the width of the screen. */
+const fold = (text: string): string =>
+  text.replaceAll(new RegExp(`(.{1,${width - 2}})(?: |$)`, "g"), (_, line: string) => `  ${dim(line)}\n`).trimEnd()
 
-const connecting = Effect.gen(function*() {
-  yield* heading("1. Connect")
-  yield* code("ZkClient.layer({ hosts, sessionTimeout: \"4 seconds\" })")
-  const zk = yield* ZkClient.ZkClient
-  yield* result(showState(yield* zk.state))
-})
+const hex = (id: bigint): string => `0x${BigInt.asUintN(64, id).toString(16)}`
 
-const nodes = Effect.gen(function*() {
-  const zk = yield* ZkClient.ZkClient
-  yield* heading("2. Nodes")
-  yield* code("zk.create(\"/demo/config\", \"color=green\", { parents: true })")
-  const { path } = yield* zk.create("/demo/config", "color=green", { parents: true })
-  yield* result(`${path} created, and /demo with it`)
-  yield* code("zk.getData(\"/demo/config\")")
-  const { stat, text } = yield* zk.getData("/demo/config")
-  yield* result(`${JSON.stringify(text)}, version ${stat.version}, made by transaction ${ZkStat.toHex(stat.czxid)}`)
-})
+// -- the tour ---------------------------------------------------------------------------------------------------------
 
-const errors = Effect.gen(function*() {
-  const zk = yield* ZkClient.ZkClient
-  yield* heading("3. Errors have types")
-  yield* code("zk.getData(\"/demo/nowhere\").pipe(Effect.catchTag(\"NoNode\", ...))")
-  yield* zk.getData("/demo/nowhere").pipe(
-    Effect.catchTag("NoNode", (error) => result(`NoNode: ${error.message}`))
-  )
-  yield* code("zk.setData(\"/demo/config\", \"color=red\", { version: 7 })")
-  yield* zk.setData("/demo/config", "color=red", { version: 7 }).pipe(
-    Effect.catchTag("BadVersion", (error) => result(`BadVersion: ${error.message}`))
-  )
-})
+const nodes = Effect.fnUntraced(function*(zk: ZkClient.ZkClient) {
+  yield* heading("Nodes")
+  yield* zk.create("/demo/greeting", "hello", { parents: true })
+  yield* row("create /demo/greeting \"hello\"", "done, parents included")
+  const { stat, text } = yield* zk.getData("/demo/greeting")
+  yield* row("getData", `"${text}", version ${stat.version}`)
+  const { version } = yield* zk.setData("/demo/greeting", "good day", { version: stat.version })
+  yield* row("setData \"good day\", if unchanged", `version ${version}`)
 
-const watching = Effect.gen(function*() {
-  const zk = yield* ZkClient.ZkClient
-  yield* heading("4. A node as a Stream")
-  yield* code("zk.changes(\"/demo/config\")")
-  // Each change is made once the one before has been seen: a reader that is slower sees the latest only.
-  const seen = yield* Effect.all([Deferred.make<void>(), Deferred.make<void>(), Deferred.make<void>()])
-  const steps = ["color=blue", undefined, "color=gold"] as const
-  const follower = yield* zk.changes("/demo/config").pipe(
-    Stream.map(Option.match({ onNone: () => "(no such node)", onSome: (node) => node.text })),
-    Stream.take(4),
-    Stream.zipWithIndex,
-    Stream.runForEach(([text, index]) =>
-      Effect.andThen(
-        result(text),
-        Effect.suspend(() => index < 3 ? Deferred.succeed(seen[index]!, undefined) : Effect.void)
-      )
-    ),
-    Effect.forkChild
-  )
-  for (const [index, text] of steps.entries()) {
-    yield* Deferred.await(seen[index]!)
-    if (text === undefined) yield* zk.delete("/demo/config")
-    else if (index === 0) yield* zk.setData("/demo/config", text)
-    else yield* zk.create("/demo/config", text)
+  yield* heading("Errors are values, with a tag and a type")
+  const failing = [
+    ["getData /demo/nothing", zk.getData("/demo/nothing")],
+    ["create /demo/greeting", zk.create("/demo/greeting")],
+    ["setData at version 0", zk.setData("/demo/greeting", "", { version: 0 })],
+    ["getData demo//greeting", zk.getData("demo//greeting")]
+  ] as const
+  for (const [what, effect] of failing) {
+    const error = yield* Effect.flip<unknown, { readonly _tag: string }, never>(effect)
+    yield* row(what, error._tag, yellow)
   }
-  yield* Fiber.join(follower)
 })
 
-const transaction = Effect.gen(function*() {
-  const zk = yield* ZkClient.ZkClient
-  yield* heading("5. All or nothing")
-  yield* code("zk.multi([create(\"/demo/a\"), check(\"/demo/config\", { version: 0 }), create(\"/demo/b\")])")
-  const [a, , b] = yield* zk.multi([
-    ZkTransaction.create("/demo/a"),
-    ZkTransaction.check("/demo/config", { version: 0 }),
-    ZkTransaction.create("/demo/b")
-  ])
-  yield* result(`${a.path} and ${b.path} in one transaction`)
-  yield* code("zk.multi([delete(\"/demo/a\"), create(\"/demo/b\")])")
-  yield* zk.multi([ZkTransaction.delete("/demo/a"), ZkTransaction.create("/demo/b")]).pipe(
-    Effect.catchTag(
-      "MultiFailed",
-      (error) => result(`${error.cause._tag} at operation ${error.index}: nothing was done`)
+const watch = Effect.fnUntraced(function*(zk: ZkClient.ZkClient) {
+  yield* heading("A watch is a stream: the present state, then every newer one")
+  const seen = yield* Queue.unbounded<void>()
+  const follow = zk.changes("/demo/config").pipe(
+    Stream.runForEach((node) =>
+      Effect.andThen(
+        row("  changes(/demo/config)", Option.match(node, { onNone: () => "not there", onSome: ({ text }) => text })),
+        Queue.offer(seen, undefined)
+      )
     )
   )
-  yield* note(`/demo/a is ${Option.isSome(yield* zk.exists("/demo/a")) ? "still there" : "gone"}`)
+  const fiber = yield* Effect.forkChild(follow)
+  yield* Queue.take(seen)
+  yield* row("create", "", dim)
+  yield* zk.create("/demo/config", "{ workers: 2 }")
+  yield* Queue.take(seen)
+  yield* row("setData", "", dim)
+  yield* zk.setData("/demo/config", "{ workers: 8 }")
+  yield* Queue.take(seen)
+  yield* row("delete", "", dim)
+  yield* zk.delete("/demo/config")
+  yield* Queue.take(seen)
+  yield* Fiber.interrupt(fiber)
 })
 
-const outage = (cut: Effect.Effect<void>) =>
-  Effect.gen(function*() {
-    const zk = yield* ZkClient.ZkClient
-    yield* heading("6. The connection is cut")
-    yield* code("zk.create(\"/demo/me\", \"here\", { mode: \"ephemeral\" })")
-    const { path, stat } = yield* zk.create("/demo/me", "here", { mode: "ephemeral" })
-    yield* result(`${path} lives as long as session ${ZkStat.toHex(stat?.ephemeralOwner ?? 0n)}`)
-    yield* code("zk.stateChanges")
-    const states = yield* zk.stateChanges.pipe(
-      Stream.drop(1),
-      Stream.take(2),
-      Stream.runForEach((state) => result(showState(state))),
-      Effect.forkChild({ startImmediately: true })
+const transaction = Effect.fnUntraced(function*(zk: ZkClient.ZkClient) {
+  yield* heading("A transaction: all of it or nothing")
+  const { create, delete: remove, setData } = ZkTransaction
+  const [moved] = yield* zk.multi([create("/demo/moved", "good day"), remove("/demo/greeting")])
+  yield* row("create moved, delete greeting", `both: ${moved.path}`)
+  const failed = yield* zk.multi([setData("/demo/moved", "lost?"), remove("/demo/greeting")]).pipe(
+    Effect.as("both"),
+    Effect.catchTag("MultiFailed", ({ cause, index }) => Effect.succeed(`neither: operation ${index}, ${cause._tag}`))
+  )
+  yield* row("set moved, delete greeting", failed, yellow)
+  const { text } = yield* zk.getData("/demo/moved")
+  yield* row("getData /demo/moved", `"${text}", as it was`)
+})
+
+const describe = (state: ZkState.SessionState): string =>
+  state._tag === "Connected" ? `Connected, session ${hex(state.sessionId)}` : state._tag
+
+const tour = Effect.gen(function*() {
+  yield* print(bold("effect-zookeeper"))
+
+  yield* heading("A server")
+  announcements.print = (line) => void process.stdout.write(`${fold(line)}\n`)
+  const { proxy, server } = yield* makeProxiedServer()
+  yield* row("ZooKeeper", `${server.version} on ${server.connectString}`)
+  yield* row("in between, to break things", `a proxy on ${proxy.connectString}`)
+
+  yield* heading("Connect")
+  yield* Effect.scoped(Effect.gen(function*() {
+    const zk = yield* ZkClient.make({ hosts: proxy.connectString, sessionTimeout: "6 seconds" })
+    const state = yield* zk.state
+    yield* row("session", state._tag === "Connected" ? hex(state.sessionId) : state._tag)
+    yield* nodes(zk)
+    yield* watch(zk)
+    yield* transaction(zk)
+
+    yield* heading("The connection breaks, the session lives")
+    yield* zk.create("/demo/me", null, { mode: "ephemeral" })
+    yield* row("create /demo/me, ephemeral", "lives as long as the session")
+    const states = yield* Effect.forkChild(
+      Stream.runForEach(
+        zk.stateChanges,
+        (state) =>
+          print(
+            `  ${"  stateChanges".padEnd(leftWidth)} ${(state._tag === "Connected" ? green : red)(describe(state))}`
+          )
+      ),
+      { startImmediately: true }
     )
-    yield* note("cut!")
-    yield* cut
-    yield* note("a read that is asked for now waits for the next connection")
-    const { text } = yield* zk.getData("/demo/me")
-    yield* Fiber.join(states)
-    yield* result(`/demo/me: ${JSON.stringify(text)}, the same session, nothing lost`)
-  })
+    yield* beat
+    // The server gets the request; its answer, and the connection with it, are lost.
+    yield* proxy.swallowReply({ op: "setData", path: "/demo/moved" })
+    yield* proxy.setAccept("refuse")
+    yield* row("setData, its answer is lost", "", dim)
+    const lost = yield* zk.setData("/demo/moved", "bye").pipe(
+      Effect.as("answered"),
+      Effect.catchTag("ConnectionLoss", (e) => Effect.succeed(`ConnectionLoss, maybeApplied: ${e.maybeApplied}`))
+    )
+    yield* row("  and so it failed with", lost, yellow)
+    const read = yield* Effect.forkChild(zk.getData("/demo/moved"), { startImmediately: true })
+    yield* row("getData, while nobody answers", "waits", dim)
+    yield* Effect.sleep(800)
+    yield* proxy.setAccept("accept")
+    const { text } = yield* Fiber.join(read)
+    yield* beat
+    yield* row("  and was answered after all", `"${text}": it had been applied`)
+    yield* row("/demo/me", Option.isSome(yield* zk.exists("/demo/me")) ? "still there" : "gone")
+    yield* Fiber.interrupt(states)
 
-const leaving = Effect.gen(function*() {
-  const zk = yield* ZkClient.ZkClient
-  yield* zk.deleteRecursive("/demo")
+    yield* heading("Goodbye")
+    yield* zk.deleteRecursive("/demo")
+    yield* row("deleteRecursive /demo", "clean")
+  }))
+  const sessions = yield* server.sessions.pipe(
+    Effect.repeat({ until: (open) => open.length === 0, schedule: Schedule.spaced("20 millis"), times: 50 })
+  )
+  yield* row("sessions left on the server", sessions.length === 0 ? "none" : String(sessions.length))
 })
 
-const tour = (cut: Effect.Effect<void>) =>
-  Effect.gen(function*() {
-    yield* connecting
-    yield* nodes
-    yield* errors
-    yield* watching
-    yield* transaction
-    yield* outage(cut)
-    yield* leaving
-  })
-
-const demo = Effect.scoped(Effect.gen(function*() {
-  yield* Console.log(bold("effect-zookeeper, a tour"))
-  yield* Console.log(dim("Starting a ZooKeeper server. The first time this takes a while."))
-  const { connectString, proxy, server } = yield* makeProxiedServer()
-  yield* Console.log(dim(`ZooKeeper ${server.version} is up at ${connectString}.`))
-  yield* tour(proxy.cutAll).pipe(
-    Effect.provide(ZkClient.layer({ hosts: connectString, sessionTimeout: "4 seconds" }))
+NodeRuntime.runMain(
+  Effect.scoped(tour).pipe(
+    Effect.andThen(print()),
+    Effect.onInterrupt(() => print(dim("\n  interrupted: everything is stopped and removed"))),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.andThen(
+        print(red(`\n  the demo cannot go on: ${Cause.squash(cause)}`)),
+        Effect.sync(() => {
+          process.exitCode = 1
+        })
+      )
+    )
   )
-  yield* heading("7. Goodbye")
-  const left = yield* server.sessions
-  yield* result(
-    `the scope is closed: ${left.length === 0 ? "no session is left at the server" : `${left.length} left`}`
-  )
-}))
-
-NodeRuntime.runMain(demo)
+)

@@ -42,7 +42,12 @@ const wanted = (): ReadonlyArray<ProviderKind> => {
 
 // Vitest's workers inherit the choice of the global setup, which has said it already.
 const say = (line: string): void => {
-  if (process.env["ZK_TEST_QUIET"] !== "1") process.stderr.write(`zookeeper for tests: ${line}\n`)
+  if (process.env["ZK_TEST_QUIET"] !== "1") announcements.print(line)
+}
+
+/** Where it is said what is going to be done; the demo has its own way of printing. */
+export const announcements = {
+  print: (line: string): void => void process.stderr.write(`zookeeper for tests: ${line}\n`)
 }
 
 const find = async (among: ReadonlyArray<ProviderKind>): Promise<Provider> => {
