@@ -64,20 +64,21 @@ const syncAt = (core: Core, serverPath: string, path: string, options: ExecuteOp
 
 const mark = (uuid: string): string => `_c_${uuid}-`
 
-const randomHex = (digits: number) =>
-  Effect.map(Random.nextIntBetween(0, 16 ** digits), (n) => n.toString(16).padStart(digits, "0"))
+const below = (limit: number) => Random.nextIntBetween(0, limit, { halfOpen: true })
+
+const randomHex = (digits: number) => Effect.map(below(16 ** digits), (n) => n.toString(16).padStart(digits, "0"))
 
 const makeUuid = Effect.map(
   Effect.all([
     randomHex(8),
     randomHex(4),
     randomHex(3),
-    Random.nextIntBetween(8, 12),
+    below(4),
     randomHex(3),
     randomHex(6),
     randomHex(6)
   ]),
-  ([a, b, c, variant, d, e, f]) => `${a}-${b}-4${c}-${variant.toString(16)}${d}-${e}${f}`
+  ([a, b, c, variant, d, e, f]) => `${a}-${b}-4${c}-${(8 + variant).toString(16)}${d}-${e}${f}`
 )
 
 interface Marked {
