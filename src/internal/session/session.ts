@@ -197,8 +197,10 @@ export class Session implements Engine {
     const list = kind === "child" ? "child" : absent ? "exist" : "data"
     const paths = { data: [], exist: [], child: [], persistent: [], recursive: [], [list]: [path] }
     this.watches.arming(kind, path)
-    this.submitOwn(new SetWatches(zxid, paths), (code) =>
-      this.onWatchesSet(code, () => this.watches.answered(kind, path, true, undefined, false)))
+    this.submitOwn(
+      new SetWatches(zxid, paths),
+      (code) => this.onWatchesSet(code, () => this.watches.answered(kind, path, true, undefined, false))
+    )
   }
 
   /** Watchers that were removed while their request was under way. */
@@ -468,7 +470,7 @@ export class Session implements Engine {
     this.own.drain()
     this.watches.onDisconnect()
     this.requeue(unanswered, death)
-    if (this.states.current._tag === "Connected" && identity !== undefined) {
+    if (this.over === undefined && this.states.current._tag === "Connected" && identity !== undefined) {
       const since = DateTime.makeUnsafe(Context.get(this.context, Clock.Clock).currentTimeMillisUnsafe())
       this.setState({ _tag: "Suspended", sessionId: identity.id, since })
     }
