@@ -143,7 +143,7 @@ layer(ProxiedServer.layer(), { excludeTestServices: true })("changes across faul
       yield* failsWith(Fiber.join(raw.fiber), "SessionExpired")
     }))
 
-  it.effect("end when the client is closed [K53]", () =>
+  it.effect("end when the client is closed", () =>
     Effect.gen(function*() {
       const { proxy, root } = yield* setUp()
       const streams = yield* Effect.scoped(Effect.gen(function*() {

@@ -197,7 +197,7 @@ describe("the end", () => {
     assert.deepStrictEqual(table.rearming(), { ...nothingToSet, persistent: [p] })
     table.rearmed("newSession")
     table.onExpired(expired)
-    assert.deepStrictEqual([data.heard, child.heard, bound.heard], Array(3).fill(["SessionExpired"]))
+    for (const { heard } of [data, child, bound]) assert.deepStrictEqual(heard, ["SessionExpired"])
     assert.deepStrictEqual(persistent.heard, ["newSession"])
   })
 
@@ -207,7 +207,7 @@ describe("the end", () => {
     table.onDisconnect()
     table.onClosed(closed)
     table.onClosed(closed)
-    assert.deepStrictEqual(all.map(({ heard }) => heard), Array(4).fill(["SessionClosed"]))
+    for (const { heard } of all) assert.deepStrictEqual(heard, ["SessionClosed"])
     assert.strictEqual(table.size, 0)
   })
 })

@@ -1,3 +1,4 @@
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -172,9 +173,11 @@ const follow = (
         tell()
       }
     )
+    const ready = yield* Deferred.make<void>()
     const events = Effect.scoped(Effect.gen(function*() {
       const queue = yield* zk.subscribe(parent, "recursive")
       yield* readAll
+      yield* Deferred.succeed(ready, undefined)
       while (true) {
         const event = yield* Queue.take(queue)
         raw.events++
@@ -203,6 +206,7 @@ const follow = (
       following,
       (effect) => Effect.forkScoped(effect, { startImmediately: true })
     )
+    yield* Deferred.await(ready)
     return { followed, raw, fibers }
   })
 
