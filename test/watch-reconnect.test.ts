@@ -167,7 +167,7 @@ layer(ProxiedServer.layer(), { excludeTestServices: true })("one-shot watches ac
 
   it.effect("are set again in several requests when there are many [E5] [RE-07]", () =>
     Effect.gen(function*() {
-      const { other, proxy, root, zk } = yield* setUp({ maxInFlight: 4 })
+      const { other, proxy, root, zk } = yield* setUp({ maxInFlight: 20 })
       const children = yield* zk.getChildrenWatch(root)
       const name = "x".repeat(90)
       const paths = Array.from({ length: 30_000 }, (_, i) => `${root}-${name}-${i}`)
