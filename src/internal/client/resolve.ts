@@ -11,15 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type { CreateError, CreateOptions, ZkClient } from "../../ZkClient.ts"
-import type {
-  BadVersion,
-  ConnectionLoss,
-  NoAuth,
-  NoNode,
-  OperationTimeout,
-  QuotaExceeded,
-  SessionError
-} from "../../ZkError.ts"
+import type { BadVersion, ConnectionLoss, NoAuth, NoNode, QuotaExceeded, SessionError } from "../../ZkError.ts"
 import {
   BadVersion as BadVersionError,
   InvalidInput,
@@ -41,11 +33,14 @@ import { createNode, operations } from "./operations.ts"
 /** How often an answer may be lost before its loss is passed on. */
 const maxTries = 5
 
-export type Lost = ConnectionLoss | OperationTimeout | SessionExpired
+export type Lost = ConnectionLoss | SessionExpired
 
-/** What was lost with a session or a connection can be looked for; a closed client cannot look. */
+/**
+ * What was lost with a session or a connection can be looked for. A closed client cannot look, and an operation whose
+ * time is up must not begin anew.
+ */
 export const isLost = (error: { readonly _tag: string }): error is Lost =>
-  maybeApplied(error) && error._tag !== "SessionClosed" && error._tag !== "AuthFailed"
+  maybeApplied(error) && (error._tag === "ConnectionLoss" || error._tag === "SessionExpired")
 
 /**
  * The error of a write whose answer was lost, and which a later request failed to find out about: that one's error would

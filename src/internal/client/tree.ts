@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { CreateError, CreateOptions, ZkClient } from "../../ZkClient.ts"
 import type { BadVersion, MultiCause, MultiFailed, NoAuth, NoNode, NotEmpty, SessionError } from "../../ZkError.ts"
-import { InvalidInput, maybeApplied } from "../../ZkError.ts"
+import { InvalidInput } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { Created, Data } from "../../ZkTransaction.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
@@ -35,7 +35,7 @@ const ensure = Effect.fnUntraced(function*(
     const isLastRound = round === maxRounds
     if (failure._tag === "NoNode" && !isLastRound) yield* ensureParent(core, path, options)
     // Doing it twice does no harm: the second time it exists.
-    else if (!maybeApplied(failure) || failure._tag === "SessionClosed" || isLastRound) return yield* failure
+    else if (!isLost(failure) || isLastRound) return yield* failure
   }
 })
 

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from "node:stream"
 import * as ZkError from "../../ZkError.ts"
+import { internalOperation } from "../operation.ts"
 import { Code, Op, Xid } from "../protocol/constants.ts"
 import { FrameLengthError, FrameParser } from "../protocol/frames.ts"
 import {
@@ -118,7 +119,8 @@ export class Connection {
    */
   failOverdue(before: number, timeout: number): number | undefined {
     for (const pending of this.inFlight) {
-      if (pending.settled) continue
+      // The session's own overtake others and are younger; they have no time of their own.
+      if (pending.settled || pending.operation === internalOperation) continue
       if (pending.since > before) return pending.since
       pending.failWith(operationTimeout(timeout))
     }
