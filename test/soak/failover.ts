@@ -1,6 +1,6 @@
 /**
  * What becomes of a session while its ensemble fails: `npm run failover`, with `-- --seed 7 --rounds 5` for another
- * order or a shorter run.
+ * order or fewer rounds of each kind.
  *
  * Of three servers the leader is killed (kill -9), or the server that the client is on stands still (SIGSTOP), in
  * random order. Meanwhile one client writes without a break, and holds an ephemeral node and a one-shot watch. When a
@@ -12,13 +12,10 @@ import { ZkClient, ZkError } from "effect-zookeeper"
 import { type EnsembleHandle, makeEnsemble } from "../support/ensemble.ts"
 import { type RigError, rigError } from "../support/rigError.ts"
 import type { ServerHandle } from "../support/serverHandle.ts"
+import { numberFlag, random } from "./flags.ts"
 
-const option = (name: string, otherwise: number): number => {
-  const at = process.argv.indexOf(`--${name}`)
-  return at < 0 ? otherwise : Number(process.argv[at + 1])
-}
-const seed = option("seed", 1)
-const roundsEach = option("rounds", 20)
+const seed = numberFlag("seed", 1)
+const roundsEach = numberFlag("rounds", 20)
 
 const sessionTimeout = 8_000
 /** Within this, everything that can come back is back. */
@@ -27,20 +24,12 @@ const patience = sessionTimeout * 4
 const print = (line = ""): void => void process.stdout.write(`${line}\n`)
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
-/** mulberry32 */
-const makeRandom = (state: number) => (): number => {
-  state = (state + 0x6d2b79f5) | 0
-  let t = Math.imul(state ^ (state >>> 15), 1 | state)
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-}
-
 type Blow = "kill the leader" | "freeze the client's server"
 
 /** Both kinds equally often, in an order that the seed decides. */
-const blowsOf = (random: () => number): ReadonlyArray<Blow> =>
+const blowsOf = (chance: () => number): ReadonlyArray<Blow> =>
   Array.from({ length: roundsEach * 2 }, (_, i): Blow => i % 2 === 0 ? "kill the leader" : "freeze the client's server")
-    .map((blow) => ({ blow, key: random() }))
+    .map((blow) => ({ blow, key: chance() }))
     .toSorted((a, b) => a.key - b.key)
     .map(({ blow }) => blow)
 
@@ -162,7 +151,7 @@ const program = Effect.gen(function*() {
   yield* zk.create("/log")
   yield* zk.create("/watched")
   yield* zk.create("/mine", null, { mode: "ephemeral" })
-  const random = makeRandom(seed)
+  const chance = random(seed)
   const writer = new Writer(zk)
   const writing = yield* Effect.forkScoped(writer.run)
   yield* writer.progress
@@ -172,8 +161,8 @@ const program = Effect.gen(function*() {
   const violations: Array<string> = []
   let excused = 0
 
-  for (const [index, blow] of blowsOf(random).entries()) {
-    yield* Effect.sleep(Math.floor(random() * 500))
+  for (const [index, blow] of blowsOf(chance).entries()) {
+    yield* Effect.sleep(Math.floor(chance() * 500))
     writer.longestPause = 0
     yield* Effect.scoped(Effect.gen(function*() {
       const before = Option.getOrUndefined(yield* retried(zk.exists("/mine")))
