@@ -4,11 +4,13 @@ import { Config, Console, Effect } from "effect"
 import { ZkClient, type ZkError } from "effect-zookeeper"
 
 /** A node that is missing has a meaning here; everything else stays in the type. */
-const readPort: Effect.Effect<number, ZkError.NoAuth | ZkError.SessionError, ZkClient.ZkClient> = Effect.gen(function*() {
-  const zk = yield* ZkClient.ZkClient
-  const { text } = yield* zk.getData("/examples/port")
-  return Number(text)
-}).pipe(Effect.catchTag("NoNode", () => Effect.succeed(8080)))
+const readPort: Effect.Effect<number, ZkError.NoAuth | ZkError.SessionError, ZkClient.ZkClient> = Effect.gen(
+  function*() {
+    const zk = yield* ZkClient.ZkClient
+    const { text } = yield* zk.getData("/examples/port")
+    return Number(text)
+  }
+).pipe(Effect.catchTag("NoNode", () => Effect.succeed(8080)))
 
 /** Several at once. The compiler knows which errors `create` can have, and refuses the names of others. */
 const claim = (path: string) =>

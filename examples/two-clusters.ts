@@ -35,8 +35,16 @@ const hosts = (name: string) => Config.String(name).pipe(Config.withDefault("127
 
 // Each sees its own part of the tree as "/", which is made when it is missing.
 const Live = Layer.mergeAll(
-  Billing.layerConfig({ hosts: hosts("ZK_SERVERS"), chroot: Config.succeed("/examples-billing"), createChroot: Config.succeed(true) }),
-  Search.layerConfig({ hosts: hosts("ZK_SERVERS"), chroot: Config.succeed("/examples-search"), createChroot: Config.succeed(true) })
+  Billing.layerConfig({
+    hosts: hosts("ZK_SERVERS"),
+    chroot: Config.succeed("/examples-billing"),
+    createChroot: Config.succeed(true)
+  }),
+  Search.layerConfig({
+    hosts: hosts("ZK_SERVERS"),
+    chroot: Config.succeed("/examples-search"),
+    createChroot: Config.succeed(true)
+  })
 )
 
 NodeRuntime.runMain(Effect.provide(program, Live))
