@@ -205,6 +205,21 @@ describe("a recursive watch", () => {
     assert.deepStrictEqual(commands(), [])
   })
 
+  it("goes from an old server too when the persistent one ends while it is becoming that [E12]", () => {
+    const { answer, arm, commands, table } = makeTable()
+    // What an old server answers to the first removal teaches the table that it is one.
+    table.remove(arm("persistent", "/other"))
+    answer()
+    assert.deepStrictEqual(commands(), ["remove any /other"])
+    const persistent = arm("persistent")
+    const recursive = arm("recursive")
+    table.remove(recursive)
+    table.remove(persistent)
+    // The answer to the request for a plain one, which nobody wants any more.
+    answer()
+    assert.deepStrictEqual(commands(), [`remove any ${p}`])
+  })
+
   it("goes without a trace when the connection is lost while it becomes a persistent one", () => {
     const { answer, arm, reconnect, table } = makeTable()
     const recursive = arm("recursive")

@@ -250,8 +250,11 @@ export class WatchTable {
         for (const watcher of this.find("persistent", path)?.watchers ?? []) watcher.onReset("reconnected")
         return
       }
-      if (this.legacyRemoval) entry.armed = false
-      else this.removePersistent(entry)
+      // Unless the persistent one is gone too by now: then this is what is left of both.
+      if (this.isUsed(this.find("persistent", path))) {
+        if (this.legacyRemoval) entry.armed = false
+        else this.removePersistent(entry)
+      }
       this.cleanUp(entry)
     })
   }
