@@ -572,7 +572,8 @@ export class Session implements Engine {
       this.announced = false
       // Requests that are asked for from here on belong to the next session.
       const waiting = this.queue.drain()
-      this.setState({ _tag: "Expired", sessionId: id })
+      // Of a client that is being closed it is the end that was asked for.
+      if (!this.closing) this.setState({ _tag: "Expired", sessionId: id })
       for (const pending of waiting) pending.failWith(failure)
     }
     this.watches.onExpired(failure(outcomeOf("watch")))
