@@ -189,6 +189,23 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a
       assert.lengthOf(yield* proxy.frames({ op: "create", kind: "request" }), 1)
     }))
 
+  it.effect("leaves no ephemeral node in the way of the next session, though servers still knew the last [D22]", () =>
+    Effect.gen(function*() {
+      const { proxy, root, server, zk } = yield* makeClients({ sessionTimeout: "1 second" })
+      const states = yield* recordStates(zk)
+      const id = yield* sessionOf(zk)
+      const create = zk.create(`${root}/me`, null, { mode: "ephemeral" })
+      yield* create
+      // The server hears the client all the time, and so keeps its session; the client hears nothing.
+      yield* proxy.setMode("toClient", "drop")
+      yield* states.await("Expired")
+      assert.include(yield* server.sessions, id)
+      yield* proxy.heal
+      const again = yield* create
+      assert.notStrictEqual(again.stat?.ephemeralOwner, id)
+      assert.strictEqual(again.stat?.ephemeralOwner, yield* sessionOf(zk))
+    }))
+
   it.effect("lets nothing happen that was said not to have happened [K52] [K51]", () =>
     Effect.gen(function*() {
       const { other, proxy, root, zk } = yield* makeClients({ requestTimeout: "200 millis" })
