@@ -90,7 +90,7 @@ export const suite = (name: string, client: Layer.Layer<ZkClient.ZkClient, unkno
         assert.deepStrictEqual((yield* zk.getData(made.path)).data, new Uint8Array(0))
       }))
 
-    it.effect("gives text back as it was, and bytes that are the caller's own", () =>
+    it.effect("gives text back as it was, and bytes that are the caller's own [K19]", () =>
       Effect.gen(function*() {
         const { root, zk } = yield* makeRoot
         const text = "žluťoučký 🦓 kůň\u0000"
