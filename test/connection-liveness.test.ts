@@ -190,7 +190,8 @@ describe("a machine that slept", () => {
       boot.seconds += 3_600
       yield* pass(550)
       yield* states.await("Expired")
-      assert.isEmpty(fake.requests)
+      assert.isEmpty(fake.connections[0]?.requests)
+      assert.isFalse(fake.connections[0]?.isOpen)
     }))
 
   it.effect("does not believe what waited in its sockets [B18]", () =>

@@ -74,7 +74,7 @@ layer(ProxiedServer.layer(), { excludeTestServices: true })("a session", (it) =>
   it.effect("survives a server that freezes for less than its time [B2] [SES-03]", () =>
     Effect.gen(function*() {
       const { hosts, proxy } = yield* healed
-      const zk = yield* ZkClient.make({ hosts, sessionTimeout: "3 seconds" })
+      const zk = yield* ZkClient.make({ hosts, sessionTimeout: "5 seconds" })
       const states = yield* recordStates(zk)
       const first = yield* states.await("Connected")
       yield* proxy.freeze
@@ -156,7 +156,7 @@ layer(ProxiedServer.layer(), { excludeTestServices: true })("a session", (it) =>
   it.effect("stays while its client reads without a pause [B20]", () =>
     Effect.gen(function*() {
       const { hosts, proxy } = yield* healed
-      const zk = yield* ZkClient.make({ hosts, ...short })
+      const zk = yield* ZkClient.make({ hosts, sessionTimeout: "2 seconds" })
       const states = yield* recordStates(zk)
       const path = yield* freshPath
       yield* zk.create(path, Buffer.alloc(1_000))
@@ -192,8 +192,8 @@ describe("a server that is started again", () => {
 
   it.live("is made to forget a session that has ended by the client's clock: no node of it stays [SES-05]", () =>
     Effect.gen(function*() {
-      // Sessions have their full time again when a server starts: six seconds here.
-      const { proxy, server } = yield* makeProxiedServer({ extraConfig: { minSessionTimeout: "6000" } })
+      // Sessions have their full time again when a server starts: five seconds here.
+      const { proxy, server } = yield* makeProxiedServer({ extraConfig: { minSessionTimeout: "5000" } })
       const password = yield* spyPassword(proxy)
       const zk = yield* ZkClient.make({ hosts: proxy.connectString, ...short })
       const states = yield* recordStates(zk)

@@ -53,7 +53,7 @@ describe("a process", () => {
       yield* awaitLine("it creates a node", (line) => line === "created before")
       child.kill("SIGSTOP")
       child.stdin.write("after\n")
-      // The server takes the session for dead after a second, the client a third of a second later.
+      // The server takes the session for dead after two seconds or more, the client after two and two thirds.
       yield* server.waitUntil(
         "the session expires",
         (server) => Effect.map(server.sessions, (sessions) => !sessions.includes(session))
