@@ -104,6 +104,23 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })("c
       }
     }))
 
+  it.effect("waits for what an interrupted protected create may have left, and for that alone [D10] [IDEM-05]", () =>
+    Effect.gen(function*() {
+      const { close, other, proxy, root, zk } = yield* makeClients()
+      const gate = yield* Effect.forkChild(Effect.never)
+      const held = yield* proxy.rule({ op: "create", kind: "reply" }, { before: Fiber.await(gate) })
+      const create = yield* start(zk.createProtected(`${root}/n-`, "x", { mode: "persistentSequential" }))
+      yield* held.fired
+      yield* Fiber.interrupt(create)
+      assert.strictEqual((yield* other.getChildren(root)).children.length, 1)
+      const closing = yield* start(close)
+      yield* failsWith(zk.create(`${root}/after`), "SessionClosed")
+      yield* Fiber.interrupt(gate)
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual((yield* other.getChildren(root)).children, [])
+      assert.strictEqual((yield* proxy.frames({ kind: "request" })).at(-1)?.op, "closeSession")
+    }))
+
   it.effect("is bounded when no server answers, and leaves writes open that were sent [D10] [D11] [X5]", () =>
     Effect.gen(function*() {
       const { close, proxy, root, zk } = yield* makeClients({ closeTimeout: "100 millis" })

@@ -19,6 +19,8 @@ export interface ExecuteOptions {
   readonly watcher?: Watcher | undefined
   /** Fail with `SessionExpired` unless this session is the current one. */
   readonly session?: bigint | undefined
+  /** Goes on while the client is being closed: for whoever cleans up behind an operation. */
+  readonly whileClosing?: boolean | undefined
   /** Called each time the request is written. */
   readonly onWrite?: (() => void) | undefined
   /** Called with the zxid of the answer, also of one that is an error, before the operation completes. */
@@ -51,7 +53,7 @@ export interface Engine {
   readonly sessionId: () => bigint | undefined
   /** Whether another session will follow one that has expired. */
   readonly isRenewing: () => boolean
-  /** Runs an effect in the background, for as long as the session lives. */
+  /** Runs an effect in the background. Closing waits for it, but not beyond its own time. */
   readonly background: (effect: Effect.Effect<void>) => void
   readonly lastZxid: () => bigint
   readonly stats: () => EngineStats

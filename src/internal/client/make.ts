@@ -40,7 +40,7 @@ const makeClient = (core: Core): ZkClient => {
       return parents === false ? create : createWithParents(core, path, parents, create)
     },
     createProtected: (path, data, options) =>
-      traced("createProtected", path, createProtected(core, () => client, path, data, options)),
+      traced("createProtected", path, createProtected(core, path, data, options)),
     setData: (path, data, options) => {
       if (options?.idempotent !== true) return basics.setData(path, data, options)
       if (options.version === undefined) {

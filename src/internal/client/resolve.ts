@@ -27,7 +27,7 @@ import type { ExecuteOptions } from "../engine.ts"
 import { Exists, GetChildren, GetData, Sync } from "../protocol/requests.ts"
 import type { Core } from "./core.ts"
 import { run } from "./core.ts"
-import { isEphemeral, isSequential, toData, toServerPath, toSetData } from "./input.ts"
+import { isEphemeral, isSequential, toData, toDelete, toServerPath, toSetData } from "./input.ts"
 import { createNode, operations } from "./operations.ts"
 
 /** How often an answer may be lost before its loss is passed on. */
@@ -101,17 +101,24 @@ const findMarked = Effect.fnUntraced(function*(marked: Marked, options: ExecuteO
   )
 })
 
+const removeNode = (core: Core, path: string, options: ExecuteOptions) =>
+  Effect.catchTag(
+    run(core, operations.delete, toDelete(core.chroot, path, undefined), path, options),
+    "NoNode",
+    () => Effect.void
+  )
+
 /** Deletes what may have been made for somebody who does not want it any more. Goes on until it knows. */
-const removeMarked = (client: ZkClient, marked: Marked, options: ExecuteOptions): Effect.Effect<void> =>
+const removeMarked = (marked: Marked, options: ExecuteOptions): Effect.Effect<void> =>
   findMarked(marked, options).pipe(
-    Effect.flatMap((found) => Option.isNone(found) ? Effect.void : client.ensureAbsent(found.value.path)),
+    Effect.flatMap((found) => Option.isNone(found) ? Effect.void : removeNode(marked.core, found.value.path, options)),
     Effect.catch((error) => {
       // An ephemeral node goes with its session; any other end of the client leaves nothing to be done.
       const goesOn = error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" ||
         error._tag === "ThrottledOp" ||
         (error._tag === "SessionExpired" && options.session === undefined)
       return goesOn
-        ? Effect.andThen(Effect.sleep("250 millis"), removeMarked(client, marked, options))
+        ? Effect.andThen(Effect.sleep("250 millis"), removeMarked(marked, options))
         : Effect.logWarning(`a node ${marked.mark} below ${marked.parent} may have been left behind: ${error.message}`)
           .pipe(
             Effect.when(Effect.sync(() => error._tag !== "SessionExpired" && error._tag !== "SessionClosed")),
@@ -122,7 +129,6 @@ const removeMarked = (client: ZkClient, marked: Marked, options: ExecuteOptions)
 
 export const createProtected = (
   core: Core,
-  client: () => ZkClient,
   path: string,
   data: Data | undefined,
   options: CreateOptions | undefined
@@ -159,7 +165,7 @@ export const createProtected = (
             exit.cause.reasons.some((r) => r._tag === "Fail" && maybeApplied(r.error)))
         const isOver = bound && session !== core.engine.sessionId()
         if (isUnknown && !isOver) {
-          core.engine.background(removeMarked(client(), marked, { session: bound ? session : undefined }))
+          core.engine.background(removeMarked(marked, { session: bound ? session : undefined, whileClosing: true }))
         }
       }))
   })

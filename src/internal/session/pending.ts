@@ -16,6 +16,8 @@ export interface PendingOptions {
   readonly expected?: number | undefined
   /** Fail with the connection in place of being sent again on the next one. */
   readonly sameConnection?: boolean | undefined
+  /** Goes on while the client is being closed. */
+  readonly whileClosing?: boolean | undefined
   /** The session without which the request is pointless. */
   readonly session?: bigint | undefined
   /** Called each time before the request is written. */

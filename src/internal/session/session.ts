@@ -11,7 +11,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import type * as tls from "node:tls"
 import * as ZkError from "../../ZkError.ts"
@@ -224,7 +224,7 @@ export class Session implements Engine {
   }
 
   private submit(pending: Pending): void {
-    const refusal = this.refusal()
+    const refusal = pending.options.whileClosing === true ? this.over : this.refusal()
     if (refusal !== undefined) return pending.failWith(refusal)
     const { session } = pending.options
     if (session !== undefined && session !== this.sessionId()) return pending.failWith(sessionExpired(session))
@@ -623,8 +623,10 @@ export class Session implements Engine {
     this.closing = true
     const nothingToEnd = this.identity === undefined && !this.handshaking
     if (this.over !== undefined || nothingToEnd) return this.finish()
+    const jobs = [...this.jobs]
     this.background(Effect.andThen(this.clock.sleep(this.options.closeTimeout), Effect.sync(() => this.finish())))
-    this.queueClose()
+    if (jobs.length === 0) this.queueClose()
+    else this.background(Effect.andThen(Fiber.awaitAll(jobs), Effect.sync(() => this.queueClose())))
   }
 
   /** Behind everything that was asked for before. */
