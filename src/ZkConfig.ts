@@ -52,8 +52,9 @@ export interface Options {
   /** How long making a client may wait for its session. Default: 15 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /**
-   * How long an operation may take, waiting for a connection included, before it fails with `OperationTimeout`.
-   * Default: 30 seconds.
+   * How long a request may take, waiting for a connection included, before it fails with `OperationTimeout`. Operations
+   * that make several requests in turn (`ensurePath`, `deleteRecursive`, the `idempotent` forms, ...) may take several
+   * times as long. Default: 30 seconds.
    */
   readonly requestTimeout?: Duration.Input | "none" | undefined
   /** How long closing may wait for the servers to end the session. Default: 2 seconds. */

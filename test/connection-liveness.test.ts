@@ -184,6 +184,24 @@ describe("a machine that slept", () => {
       assert.deepStrictEqual(fake.requests.map(({ connection, name }) => [connection, name]), [[2, "setData"]])
     }))
 
+  it.effect("in the midst of traffic: within a moment nothing more is written [B18]", () =>
+    Effect.gen(function*() {
+      const { boot, fake, states, zk } = yield* asleep
+      const write = Effect.forkChild(Effect.exit(zk.setData("/a", "x")), { startImmediately: true })
+      const busy = (millis: number) =>
+        Effect.forEach(Array.from({ length: millis / 20 }), () => Effect.andThen(write, pass(20, 20)), {
+          discard: true
+        })
+      yield* busy(1_000)
+      assert.deepStrictEqual(states.tags(), ["Connected"])
+      const written = fake.requests.length
+      boot.seconds += 3_600
+      yield* busy(1_000)
+      yield* states.await("Expired")
+      const slipped = fake.requests.filter(({ connection, index }) => connection === 1 && index >= written)
+      assert.isAtMost(slipped.length, 6)
+    }))
+
   it.effect("with nobody who asks for anything: the next timer finds out, and announces it [B18]", () =>
     Effect.gen(function*() {
       const { boot, fake, states } = yield* asleep

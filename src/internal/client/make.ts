@@ -78,7 +78,7 @@ const awaitSession = (session: Session, resolved: Resolved): Effect.Effect<void,
       Effect.fail(
         new ConnectError({
           hosts: resolved.session.servers.map(formatServer),
-          cause: new Error(session.lastTrouble ?? "no server answered in time")
+          cause: session.lastTrouble ?? new Error("no server answered in time")
         })
       )
   })

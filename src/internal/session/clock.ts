@@ -14,6 +14,8 @@ export const BootTime = Context.Reference<() => number>("effect-zookeeper/intern
 /** Below this the two clocks differ by their resolution. */
 const toleranceMillis = 1000
 
+const lookMillis = 100
+
 /**
  * Milliseconds from an arbitrary origin, never going back. A monotonic clock stands still while a laptop is suspended,
  * but servers do not: {@link resync} adds what it missed. The wall clock, which people set, is never asked.
@@ -38,6 +40,14 @@ export class SessionClock {
 
   now(): number {
     return this.monotonic() + this.slept
+  }
+
+  /**
+   * The time, also right after the machine slept: the clock that counts that is asked ten times a second at most, since
+   * it costs a system call.
+   */
+  nowAfterSleep(): number {
+    return this.monotonic() - this.lastMonotonic > lookMillis ? this.resync() : this.now()
   }
 
   resync(): number {

@@ -55,9 +55,6 @@ export interface ConnectionOptions {
   readonly events: ConnectionEvents
 }
 
-/** A gap this long may be a machine that slept: ask the clock that counts it. */
-const idleMillis = 100
-
 /** Many small frames make one write, but large ones are not gathered without end. */
 const largestWrite = 256 * 1024
 
@@ -211,8 +208,7 @@ export class Connection {
    * bytes believed that had been waiting all the time. Gives the time otherwise.
    */
   checkSilence(): number | undefined {
-    let now = this.clock.now()
-    if (now - this.lastSent > idleMillis && now - this.lastHeard > idleMillis) now = this.clock.resync()
+    const now = this.clock.nowAfterSleep()
     if (now - this.lastHeard <= this.readTimeout) return now
     this.die({ reason: "silent", message: `${this.server} was silent for ${Math.round(now - this.lastHeard)} ms` })
     return undefined

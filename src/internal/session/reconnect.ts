@@ -20,8 +20,8 @@ type Outcome =
   /** The server does not know the session that it was asked for. */
   | { readonly _tag: "Expired" }
   /** Closed without a word: no quorum, too many connections, or the client has seen more than the server has. */
-  | { readonly _tag: "Refused"; readonly message: string }
-  | { readonly _tag: "Unreachable"; readonly message: string; readonly silent: boolean }
+  | { readonly _tag: "Refused"; readonly cause: Error }
+  | { readonly _tag: "Unreachable"; readonly cause: Error; readonly silent: boolean }
   /** A session that had ended by our own clock is ended at the servers too, or not known there any more. */
   | { readonly _tag: "Buried" }
 
@@ -155,9 +155,9 @@ const afterGreeting = Effect.fnUntraced(function*(
   greeting: Greeting
 ): Effect.fn.Return<Outcome> {
   if (greeting._tag === "Death") {
-    const { message, reason } = greeting.death
-    if (reason === "protocol") return { _tag: "Unreachable", message, silent: false }
-    return { _tag: "Refused", message }
+    const cause = new Error(greeting.death.message)
+    if (greeting.death.reason === "protocol") return { _tag: "Unreachable", cause, silent: false }
+    return { _tag: "Refused", cause }
   }
   const { response } = greeting
   const isZombie = asked === session.zombie
@@ -166,7 +166,9 @@ const afterGreeting = Effect.fnUntraced(function*(
       session.zombie = undefined
       return { _tag: "Buried" }
     }
-    if (asked === newIdentity) return { _tag: "Refused", message: `${candidate.connection.server} gave no session` }
+    if (asked === newIdentity) {
+      return { _tag: "Refused", cause: new Error(`${candidate.connection.server} gave no session`) }
+    }
     return { _tag: "Expired" }
   }
   if (isZombie && response.sessionId === asked.id) return yield* bury(session, candidate)
@@ -177,7 +179,7 @@ const afterGreeting = Effect.fnUntraced(function*(
   if (session.isOver) return { _tag: "Expired" }
   yield* Effect.raceFirst(prime(session, connection, reason), candidate.died)
   if (connection.death !== undefined) {
-    return { _tag: "Unreachable", message: connection.death.message, silent: false }
+    return { _tag: "Unreachable", cause: new Error(connection.death.message), silent: false }
   }
   candidate.isLive = true
   session.goLive(connection, response.readOnly)
@@ -231,7 +233,7 @@ const attempt = (session: Session, server: ServerAddress): Effect.Effect<Outcome
     candidate = made
   }
   return handshake(session, server, onCandidate).pipe(
-    Effect.catch((error) => Effect.succeed<Outcome>({ _tag: "Unreachable", message: error.message, silent: false })),
+    Effect.catch((cause) => Effect.succeed<Outcome>({ _tag: "Unreachable", cause, silent: false })),
     Effect.timeoutOrElse({
       duration: Duration.millis(bound),
       orElse: () =>
@@ -240,8 +242,8 @@ const attempt = (session: Session, server: ServerAddress): Effect.Effect<Outcome
           if (candidate?.isLive === true) return { _tag: "Live", died: candidate.died }
           // A server that is this slow does not count as one that knows the zombie.
           session.zombie = undefined
-          const message = `${formatServer(server)} did not answer within ${Math.round(bound)} ms`
-          return { _tag: "Unreachable", message, silent: true }
+          const cause = new Error(`${formatServer(server)} did not answer within ${Math.round(bound)} ms`)
+          return { _tag: "Unreachable", cause, silent: true }
         })
     }),
     Effect.scoped
@@ -283,7 +285,7 @@ export const drive = Effect.fnUntraced(function*(session: Session): Effect.fn.Re
       case "Refused":
       case "Unreachable": {
         servers.failed()
-        session.onTrouble(outcome.message)
+        session.onTrouble(outcome.cause)
         if (outcome._tag === "Unreachable") {
           if (outcome.silent) servers.putLast(formatServer(server))
           if (servers.rounds > refusedRound + 1) refusedSince = undefined

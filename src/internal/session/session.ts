@@ -114,7 +114,7 @@ export class Session implements Engine {
   private reconnects = -1
   private pings = 0
   /** What last kept a connection from coming about. */
-  lastTrouble: string | undefined
+  lastTrouble: Error | undefined
   /** The server of the connection, or of the one before while there is none. */
   private lastServer: string | undefined
 
@@ -395,9 +395,9 @@ export class Session implements Engine {
     return known ? "reconnected" : "newSession"
   }
 
-  onTrouble(message: string): void {
-    this.lastTrouble = message
-    this.log("Debug", message)
+  onTrouble(cause: Error): void {
+    this.lastTrouble = cause
+    this.log("Debug", cause.message)
   }
 
   /** The connection has taken credentials and watches: requests may follow. */
@@ -406,7 +406,7 @@ export class Session implements Engine {
     this.live = true
     this.connectedAt = this.clock.now()
     this.reconnects++
-    if (this.syncFirst) this.queueSync()
+    if (this.syncFirst) this.sync(connection)
     if (!this.closing) {
       this.announced = true
       this.setState({
@@ -424,19 +424,11 @@ export class Session implements Engine {
    * Reads that were asked for behind a write whose answer was lost must not be answered by a server that has yet to see
    * the write. Behind a sync they cannot be.
    */
-  private queueSync(): void {
-    const sync = new Pending(
-      new Sync("/"),
-      internalOperation,
-      {
-        onAnswer: () => {
-          this.syncFirst = false
-        }
-      },
-      this.queue.peek()?.since ?? this.clock.now(),
-      () => {}
-    )
-    this.queue.unshift(sync)
+  private sync(connection: Connection): void {
+    this.submitOwn(new Sync("/"), (code) => {
+      if (code === Code.ok) this.syncFirst = false
+      else connection.die({ reason: "protocol", message: `${connection.server} refused to sync (${code})` })
+    })
   }
 
   onWatcherEvent(event: WatcherEvent, zxid: bigint): void {
@@ -458,7 +450,7 @@ export class Session implements Engine {
     this.handshaking = false
     this.lastHeard = connection.lastHeard
     this.pings += connection.pings
-    this.lastTrouble = death.message
+    this.lastTrouble = new Error(death.message)
     if (death.reason === "silent") this.servers.putLast(connection.server)
     const { identity } = this
     if (this.connectedAt !== Infinity && identity !== undefined) {
@@ -544,9 +536,13 @@ export class Session implements Engine {
       case "Connected":
         return this.log("Debug", `connected to ${state.server}`)
       case "Suspended":
-        return this.log("Debug", `connection lost: ${this.lastTrouble}`)
+        return this.log("Debug", `connection lost: ${this.lastTrouble?.message}`)
       case "Expired":
-        return this.log("Warning", `session expired: ${this.lastTrouble ?? "by the server's word"}`, state.sessionId)
+        return this.log(
+          "Warning",
+          `session expired: ${this.lastTrouble?.message ?? "by the server's word"}`,
+          state.sessionId
+        )
       case "AuthFailed":
         return this.log("Warning", state.error.message)
     }
