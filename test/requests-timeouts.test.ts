@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import * as ZkClient from "../src/ZkClient.ts"
 import { isRetryable, OperationTimeout, ThrottledOp } from "../src/ZkError.ts"
 import { everyOperation } from "./support/everyOperation.ts"
@@ -206,7 +207,8 @@ describe("retry", () => {
         const error = new OperationTimeout({ ...outcome, maybeApplied, timeout: 1 })
         const { effect, times } = yield* failing(error)
         const fiber = yield* start(Effect.flip(effect.pipe(ZkClient.retry())))
-        yield* pass(100)
+        // The first pause is 100 ms, give or take a fifth.
+        yield* pass(150)
         assert.strictEqual(times.length > 1, !maybeApplied)
         // The pause is interruptible.
         yield* Fiber.interrupt(fiber)
@@ -214,6 +216,9 @@ describe("retry", () => {
         yield* pass(1_000, 100)
         assert.strictEqual(times.length, length)
       }
+      const { effect, times } = yield* failing(new OperationTimeout({ ...outcome, maybeApplied: false, timeout: 1 }))
+      yield* failsWith(effect.pipe(ZkClient.retry({ schedule: Schedule.recurs(3) })), "OperationTimeout")
+      assert.strictEqual(times.length, 4)
     }))
 
   it.effect("does not outlive the client [D21] [K53]", () =>
