@@ -173,7 +173,7 @@ describe("every operation", () => {
 })
 
 describe("retry", () => {
-  const failing = (error: unknown) =>
+  const failing = <E>(error: E) =>
     Effect.gen(function*() {
       const times: Array<number> = []
       const effect = Effect.flatMap(Clock.currentTimeMillis, (now) => {
