@@ -79,7 +79,7 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })("c
         (effect) => start(failsWith(effect, "SessionClosed"))
       )
       yield* zk.sync()
-      assert.isAbove(yield* countWatches(server), watches + 4)
+      assert.isAbove(yield* countWatches(server), watches)
       yield* close
       for (const fiber of fibers) yield* Fiber.join(fiber)
       assert.strictEqual(yield* countWatches(server), watches)

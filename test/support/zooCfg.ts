@@ -54,6 +54,8 @@ export const jvmFlags = (spec: NodeSpec): Array<string> => [
   "-XX:TieredStopAtLevel=1",
   "-XX:-UsePerfData",
   "-Djava.net.preferIPv4Stack=true",
+  // Servers read credentials in their platform's encoding, which in a container may be ASCII.
+  "-Dfile.encoding=UTF-8",
   "-Dzookeeper.forceSync=no",
   "-Dzookeeper.extendedTypesEnabled=true",
   // How long an election waits for a member that accepts and says nothing (a frozen one); 5 s by default.
@@ -61,5 +63,7 @@ export const jvmFlags = (spec: NodeSpec): Array<string> => [
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
   "-Dorg.slf4j.simpleLogger.showDateTime=true",
   "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+  // For images whose class path lacks something.
+  ...(process.env["ZK_TEST_JVMFLAGS"] ?? "").split(" ").filter((flag) => flag !== ""),
   ...(spec.jvmFlags ?? [])
 ]
