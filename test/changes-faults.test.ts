@@ -85,7 +85,7 @@ layer(ProxiedServer.layer(), { excludeTestServices: true })("changes across faul
         assert.deepStrictEqual(data.values, ["", "meanwhile", "afterwards"])
         assert.deepStrictEqual(late.values, [undefined, "late"])
         for (const { fiber } of [data, late, children]) yield* Fiber.interrupt(fiber)
-        yield* Effect.repeat(zk.sync(), { times: 3 })
+        yield* Effect.repeat(zk.sync(), { times: 4 })
         assert.strictEqual(yield* countWatches(server), 0)
       }))
   }
