@@ -3,6 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as ZkClient from "../src/ZkClient.ts"
 import type { Options } from "../src/ZkConfig.ts"
@@ -102,6 +103,16 @@ layer(ProxiedServer.layer(), { excludeTestServices: true, timeout: "60 seconds" 
       const created = yield* losing(proxy, "create", zk.createProtected(`${root}/p-`, "x", { mode }))
       assert.isTrue(created._tag === "Success")
       assert.strictEqual((yield* other.getChildren(root)).children.length, 2)
+    }))
+
+  it.effect("is told of when the state says Suspended already [K54]", () =>
+    Effect.gen(function*() {
+      const { proxy, root, zk } = yield* makeClients()
+      const create = Effect.matchEffect(zk.create(`${root}/made`), {
+        onSuccess: () => Effect.succeed("made"),
+        onFailure: () => Effect.map(zk.state, (state) => state._tag)
+      })
+      assert.strictEqual(Result.getOrThrow(yield* losing(proxy, "create", create)), "Suspended")
     }))
 
   it.effect("of a transaction shows all of it or nothing [X1] [MULTI-20]", () =>

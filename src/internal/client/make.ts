@@ -67,6 +67,7 @@ const awaitSession = (session: Session, resolved: Resolved): Effect.Effect<void,
   const settled = Effect.scoped(Effect.gen(function*() {
     const states = yield* session.states.subscribe
     while (true) {
+      // The states end with the client, which does not end before its scope, and so not while it is made.
       const state = yield* Effect.orDie(Queue.take(states))
       if (state._tag === "Connected") return
       if (state._tag === "AuthFailed") return yield* state.error
@@ -114,5 +115,6 @@ export const make = Effect.fnUntraced(function*(
       (cause) => new ConnectError({ hosts: resolved.session.servers.map(formatServer), cause })
     )
   }
+  // The path was checked with the options.
   return yield* Effect.orDie(client.chroot(resolved.chroot))
 })

@@ -461,17 +461,20 @@ export class Session implements Engine {
     }
     this.own.drain()
     this.watches.onDisconnect()
-    this.requeue(unanswered, death)
+    // Ahead of the failures: whoever gets one and looks at the state finds what it comes from.
     if (this.over === undefined && this.states.current._tag === "Connected" && identity !== undefined) {
       const since = DateTime.makeUnsafe(Context.get(this.context, Clock.Clock).currentTimeMillisUnsafe())
       this.setState({ _tag: "Suspended", sessionId: identity.id, since })
     }
+    this.requeue(unanswered, death)
     if (this.clock.now() >= this.expiresAt()) this.expire(true)
   }
 
   /** Reads wait for the next connection, in front; of writes nobody knows. */
   private requeue(unanswered: ReadonlyArray<Pending>, death: Death): void {
     const lost = connectionLoss(death.message)
+    const bound = [...this.queue].filter((pending) => pending.options.sameConnection === true)
+    for (const pending of bound) this.queue.remove(pending)
     for (let i = unanswered.length - 1; i >= 0; i--) {
       const pending = unanswered[i]!
       if (!pending.request.isRead) {
@@ -484,15 +487,9 @@ export class Session implements Engine {
       pending.written = false
       this.queue.unshift(pending)
     }
-    for (const pending of unanswered) {
-      if (!pending.written) continue
-      pending.failWith(lost)
-    }
-    for (const pending of [...this.queue]) {
-      if (pending.options.sameConnection !== true) continue
-      this.queue.remove(pending)
-      pending.failWith(lost)
-    }
+    // Only now, since whoever is told may ask for more at once.
+    for (const pending of unanswered) if (pending.written) pending.failWith(lost)
+    for (const pending of bound) pending.failWith(lost)
   }
 
   // -- time -----------------------------------------------------------------------------------------------------------
