@@ -141,8 +141,19 @@ describe("answers", () => {
       assert.strictEqual(behind.text, "")
       assert.isTrue(write.maybeApplied)
       assert.isTrue((yield* zk.lastZxid) >= before)
-      assert.strictEqual(namesOf(fake).filter((name) => name === "whoAmI").length, 1)
+      const asked = () => namesOf(fake).filter((name) => name === "whoAmI").length
+      assert.strictEqual(asked(), 1)
       assert.strictEqual(fake.connects[1]?.request.sessionId, 0x100000001n)
+      // Asking again costs no connection, until the server may have been upgraded.
+      yield* failsWith(zk.whoAmI, "Unimplemented")
+      yield* zk.getData("/b")
+      assert.deepStrictEqual([asked(), fake.connects.length], [1, 2])
+      yield* pass(60_000, 500)
+      yield* fake.on("whoAmI", () => ({ type: "silence" }))
+      const since = fake.requests.length
+      const again = yield* start(zk.whoAmI)
+      yield* fake.awaitRequest("whoAmI", { since })
+      yield* Fiber.interrupt(again)
     }))
 })
 

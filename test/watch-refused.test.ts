@@ -25,7 +25,7 @@ describe("a server that refuses a persistent watch", () => {
   it.effect("leaves the session as it was [PW-10]", () =>
     Effect.gen(function*() {
       const { fake, zk } = yield* setUp
-      for (const [code, tag] of [[unimplemented, "Unimplemented"], [throttled, "ThrottledOp"]] as const) {
+      for (const [code, tag] of [[throttled, "ThrottledOp"], [unimplemented, "Unimplemented"]] as const) {
         yield* fake.once("addWatch", () => err(code))
         assert.strictEqual((yield* failsWith(zk.subscribe("/a", "recursive"), tag)).path, "/a")
         yield* fake.once("addWatch", () => err(code))

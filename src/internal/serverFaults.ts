@@ -28,7 +28,8 @@ export class BadArguments extends Schema.TaggedError<BadArguments>(id("BadArgume
 
 /**
  * The server, or the engine in place of the wire protocol, does not know the operation, or has it switched off (TTL
- * nodes need `extendedTypesEnabled`). Servers close the connection with this answer; the session goes on.
+ * nodes need `extendedTypesEnabled`). Servers close the connection with this answer; the session goes on. For a minute
+ * the same server is not asked again: the operation then fails at once.
  *
  * @stability unstable
  * @category errors

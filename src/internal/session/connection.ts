@@ -40,6 +40,8 @@ export interface ConnectionEvents {
   readonly onWatcherEvent: (event: WatcherEvent, zxid: bigint) => void
   /** There is room for more requests. */
   readonly onRoom: () => void
+  /** The server does not know an operation. */
+  readonly onUnknownOp: (op: number) => void
   /** Called once, when everything that this connection still owed has been handed to `unanswered`. */
   readonly onDeath: (death: Death, unanswered: Array<Pending>) => void
 }
@@ -297,6 +299,7 @@ export class Connection {
       return
     }
     if (code !== Code.ok) {
+      if (code === Code.unimplemented) this.options.events.onUnknownOp(pending.request.op)
       pending.answerCode(code)
       return
     }

@@ -44,6 +44,7 @@ class Candidate {
       onConnectResponse: (response) => this.greet({ _tag: "Response", response }),
       onWatcherEvent: (event, zxid) => session.onWatcherEvent(event, zxid),
       onRoom: () => session.onRoom(),
+      onUnknownOp: (op) => session.onUnknownOp(op, options.server),
       onDeath: (death, unanswered) => {
         if (this.isAdopted) session.onDeath(this.connection, death, unanswered)
         this.greet({ _tag: "Death", death })

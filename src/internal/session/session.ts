@@ -46,6 +46,7 @@ import type { Failure, PendingOptions } from "./pending.ts"
 import type { Chance } from "./servers.ts"
 import { ServerList, shuffle } from "./servers.ts"
 import { StateHub } from "./stateHub.ts"
+import { unimplemented, UnknownOps } from "./unknownOps.ts"
 import type { Watcher, WatchKind } from "./watchTable.ts"
 import { WatchTable } from "./watchTable.ts"
 import { Zxid } from "./zxid.ts"
@@ -117,6 +118,7 @@ export class Session implements Engine {
   lastTrouble: Error | undefined
   /** The server of the connection, or of the one before while there is none. */
   private lastServer: string | undefined
+  private readonly unknownOps = new UnknownOps()
 
   constructor(options: SessionOptions, context: Context.Context<never>) {
     this.options = options
@@ -228,6 +230,7 @@ export class Session implements Engine {
     if (refusal !== undefined) return pending.failWith(refusal)
     const { session } = pending.options
     if (session !== undefined && session !== this.sessionId()) return pending.failWith(sessionExpired(session))
+    if (this.unknownOps.has(pending.request.op, this.lastServer, pending.since)) return pending.failWith(unimplemented)
     if (this.isTooLarge(pending)) return
     this.queue.push(pending)
     if (this.options.requestTimeout !== Infinity) this.alarm.noLaterThan(pending.since + this.options.requestTimeout)
@@ -437,6 +440,10 @@ export class Session implements Engine {
       return
     }
     this.watches.onEvent({ type: event.type, path: event.path, zxid: zxid > 0n ? zxid : undefined })
+  }
+
+  onUnknownOp(op: number, server: string): void {
+    this.unknownOps.remember(op, server, this.clock.now())
   }
 
   onRoom(): void {
