@@ -524,8 +524,8 @@ export class AddWatch extends PathRequest<void> {
 
 type WatcherType = (typeof WatcherTypes)[keyof typeof WatcherTypes]
 
-export class RemoveWatches extends PathRequest<void> {
-  readonly op = Op.removeWatches
+/** Names the server's watches of one kind on one path. */
+abstract class WatchesRequest extends PathRequest<void> {
   readonly isRead = true
   readonly type: WatcherType
 
@@ -542,22 +542,12 @@ export class RemoveWatches extends PathRequest<void> {
   override decode(): void {}
 }
 
-export class CheckWatches extends PathRequest<void> {
+export class RemoveWatches extends WatchesRequest {
+  readonly op = Op.removeWatches
+}
+
+export class CheckWatches extends WatchesRequest {
   readonly op = Op.checkWatches
-  readonly isRead = true
-  readonly type: WatcherType
-
-  constructor(path: string, type: WatcherType) {
-    super(path)
-    this.type = type
-  }
-
-  override encode(writer: Writer): void {
-    writer.string(this.path)
-    writer.int(this.type)
-  }
-
-  override decode(): void {}
 }
 
 export class CloseSession implements Request<void> {

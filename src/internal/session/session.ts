@@ -20,7 +20,7 @@ import type { Engine, EngineStats, ExecuteOptions } from "../engine.ts"
 import type { NodeAnswer } from "../errorCodes.ts"
 import { internalOperation } from "../operation.ts"
 import type { Operation } from "../operation.ts"
-import { Code, EventType } from "../protocol/constants.ts"
+import { Code, EventType, Op } from "../protocol/constants.ts"
 import { emptyPassword } from "../protocol/handshake.ts"
 import type { ConnectResponse, WatcherEvent } from "../protocol/handshake.ts"
 import { AddWatch, CloseSession, Exists, RemoveWatches, SetWatches, Sync } from "../protocol/requests.ts"
@@ -443,7 +443,8 @@ export class Session implements Engine {
   }
 
   onUnknownOp(op: number, server: string): void {
-    this.unknownOps.remember(op, server, this.clock.now())
+    // A transaction may have been refused for one of its operations; the next need not have that.
+    if (op !== Op.multi) this.unknownOps.remember(op, server, this.clock.now())
   }
 
   onRoom(): void {
