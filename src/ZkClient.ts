@@ -77,6 +77,7 @@ import type {
 import { isRetryable } from "./ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "./ZkEvent.ts"
 import type { Stat } from "./ZkStat.ts"
+import type { ZkSession } from "./ZkSession.ts"
 import type { SessionState } from "./ZkState.ts"
 import type { Created, CreateMode, Data, GetDataOp, ReadOp, WriteOp, WriteResults } from "./ZkTransaction.ts"
 
@@ -487,6 +488,9 @@ export interface ZkClient {
 
   /** The state of the session, then every change of it, in order. Ends when the client is closed. */
   readonly stateChanges: Stream.Stream<SessionState>
+
+  /** The current session; waits for the next one, as a request does, while there is none. See `ZkSession`. */
+  readonly session: Effect.Effect<ZkSession, SessionError>
 
   /** The newest transaction that this client has seen the effects of. */
   readonly lastZxid: Effect.Effect<bigint>

@@ -40,6 +40,12 @@ export * as ZkPath from "./ZkPath.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkSession from "./ZkSession.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkStat from "./ZkStat.ts"
 
 /**

@@ -43,14 +43,20 @@ export interface Engine {
     request: Request<A>,
     options: ExecuteOptions
   ) => Effect.Effect<A, E | SessionError>
-  /** Sets a persistent watch; the watcher hears events from then on. */
-  readonly addWatch: (watcher: Watcher, path: string) => Effect.Effect<void, SessionError>
+  /** Sets a persistent watch; the watcher hears events from then on. Fails unless `session`, if given, is current. */
+  readonly addWatch: (watcher: Watcher, path: string, session?: bigint) => Effect.Effect<void, SessionError>
   /** The watcher hears nothing any more; the server's watch goes when it was the last. */
   readonly removeWatcher: (watcher: Watcher) => void
   readonly addAuth: (auth: Auth) => Effect.Effect<void, SessionError>
   readonly states: StateHub
   /** The current session; none before the first, and between two. */
   readonly sessionId: () => bigint | undefined
+  /** The session's timeout as negotiated last, in milliseconds. */
+  readonly timeout: () => number
+  /** Milliseconds from an arbitrary origin; never goes back, and counts time for which the machine slept. */
+  readonly now: () => number
+  /** When the newest write of the current session that was answered had been written; `-Infinity` before the first. */
+  readonly committedAt: () => number
   /** Whether another session will follow one that has expired. */
   readonly isRenewing: () => boolean
   /** Runs an effect in the background. Closing waits for it, but not beyond its own time. */

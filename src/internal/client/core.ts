@@ -15,6 +15,8 @@ export interface Core {
   readonly chroot: Chroot
   /** The same session without a chroot. */
   readonly root: Core | undefined
+  /** The session that requests are bound to, in a view that does not outlive it. */
+  readonly session: bigint | undefined
 }
 
 const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
@@ -83,4 +85,4 @@ export const run: Run = <A, E extends NodeAnswer, Invalid extends Refused>(
 ): Effect.Effect<A, E | SessionError | Invalid> =>
   request instanceof Error
     ? Effect.fail(request)
-    : execute(core.engine, operation, request, { ...options, path })
+    : execute(core.engine, operation, request, { ...options, path, session: options?.session ?? core.session })

@@ -14,6 +14,7 @@ import { registerMetrics } from "../metrics.ts"
 import { drive } from "../session/reconnect.ts"
 import { Session } from "../session/session.ts"
 import { formatServer } from "../transport.ts"
+import { sessionOf } from "./boundSession.ts"
 import { Chroot } from "./chroot.ts"
 import type { Core } from "./core.ts"
 import { traced } from "./core.ts"
@@ -53,10 +54,11 @@ const makeClient = (core: Core): ZkClient => {
     state: Effect.sync(() => engine.states.current),
     stateChanges: Stream.unwrap(Effect.map(engine.states.subscribe, Stream.fromQueue)),
     lastZxid: Effect.sync(() => engine.lastZxid()),
+    session: sessionOf(core, makeClient, basics.sync()),
     chroot: (path) => {
       const reason = ZkPath.problem(path)
       if (reason !== undefined) return Effect.fail(new InvalidPath({ path: String(path), reason }))
-      return Effect.sync(() => makeClient({ engine, chroot: core.chroot.below(path), root: rootOf(core) }))
+      return Effect.sync(() => makeClient({ ...core, chroot: core.chroot.below(path), root: rootOf(core) }))
     }
   }
   return client
@@ -107,7 +109,7 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ZkClient, MakeError, Scope.Scope> {
   const resolved = yield* resolve(options)
   const engine = yield* makeEngine(resolved)
-  const client = makeClient({ engine, chroot: new Chroot(""), root: undefined })
+  const client = makeClient({ engine, chroot: new Chroot(""), root: undefined, session: undefined })
   if (resolved.chroot === "") return client
   if (resolved.createChroot) {
     yield* Effect.catch(

@@ -9,7 +9,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import type { CreateError, CreateOptions, ZkClient } from "../../ZkClient.ts"
 import type { BadVersion, ConnectionLoss, NoAuth, NoNode, QuotaExceeded, SessionError } from "../../ZkError.ts"
 import {
@@ -25,6 +24,7 @@ import type { Stat } from "../../ZkStat.ts"
 import type { Created, Data } from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
 import { Exists, GetChildren, GetData, Sync } from "../protocol/requests.ts"
+import { makeUuid } from "../uuid.ts"
 import type { Core } from "./core.ts"
 import { run } from "./core.ts"
 import { isEphemeral, isSequential, toData, toDelete, toServerPath, toSetData } from "./input.ts"
@@ -57,24 +57,7 @@ const syncAt = (core: Core, serverPath: string, path: string, options: ExecuteOp
 
 // -- names that carry a mark ------------------------------------------------------------------------------------------
 
-const mark = (uuid: string): string => `_c_${uuid}-`
-
-const below = (limit: number) => Random.nextIntBetween(0, limit, { halfOpen: true })
-
-const randomHex = (digits: number) => Effect.map(below(16 ** digits), (n) => n.toString(16).padStart(digits, "0"))
-
-const makeUuid = Effect.map(
-  Effect.all([
-    randomHex(8),
-    randomHex(4),
-    randomHex(3),
-    below(4),
-    randomHex(3),
-    randomHex(6),
-    randomHex(6)
-  ]),
-  ([a, b, c, variant, d, e, f]) => `${a}-${b}-4${c}-${(8 + variant).toString(16)}${d}-${e}${f}`
-)
+const defaultMark = (uuid: string): string => `_c_${uuid}-`
 
 interface Marked {
   readonly core: Core
@@ -127,22 +110,29 @@ const removeMarked = (marked: Marked, options: ExecuteOptions): Effect.Effect<vo
     })
   )
 
-export const createProtected = (
+/**
+ * For regions that cannot be interrupted besides what `restore` lets be: whatever happens, either the caller has the
+ * node in hand when this ends, or the node is seen to.
+ */
+export const protectedCreate = (
   core: Core,
   path: string,
   data: Data | undefined,
-  options: CreateOptions | undefined
+  options: CreateOptions | undefined,
+  makeMark: ((uuid: string) => string) | undefined,
+  restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 ): Effect.Effect<Created, CreateError> =>
   Effect.flatMap(makeUuid, (uuid) => {
     const slash = path.lastIndexOf("/")
-    const markedPath = `${path.slice(0, slash + 1)}${mark(uuid)}${path.slice(slash + 1)}`
+    const mark = (makeMark ?? defaultMark)(uuid)
+    const markedPath = `${path.slice(0, slash + 1)}${mark}${path.slice(slash + 1)}`
     const reason = ZkPath.problem(markedPath, { sequential: isSequential(options?.mode) })
     if (reason !== undefined) return createNode(core, path, data, options)
     const parent = slash <= 0 ? "/" : path.slice(0, slash)
-    const marked: Marked = { core, parent, serverParent: core.chroot.toServer(parent), mark: mark(uuid) }
+    const marked: Marked = { core, parent, serverParent: core.chroot.toServer(parent), mark }
     const bound = isEphemeral(options?.mode)
     let written = false
-    let session: bigint | undefined
+    let session = core.session
     const onWrite = () => {
       written = true
       session ??= core.engine.sessionId()
@@ -158,17 +148,25 @@ export const createProtected = (
           (found) => Option.isSome(found) ? Effect.succeed(found.value) : attempt(tries + 1)
         )
       })
-    return Effect.onExit(attempt(1), (exit) =>
-      Effect.sync(() => {
-        const isUnknown = Exit.isFailure(exit) && written &&
-          (Cause.hasInterrupts(exit.cause) ||
-            exit.cause.reasons.some((r) => r._tag === "Fail" && maybeApplied(r.error)))
-        const isOver = bound && session !== core.engine.sessionId()
-        if (isUnknown && !isOver) {
-          core.engine.background(removeMarked(marked, { session: bound ? session : undefined, whileClosing: true }))
-        }
-      }))
+    return Effect.flatMap(Effect.exit(restore(attempt(1))), (exit) => {
+      const isUnknown = Exit.isFailure(exit) && written &&
+        (Cause.hasInterrupts(exit.cause) ||
+          exit.cause.reasons.some((r) => r._tag === "Fail" && maybeApplied(r.error)))
+      const isOver = bound && session !== core.engine.sessionId()
+      if (isUnknown && !isOver) {
+        core.engine.background(removeMarked(marked, { session: bound ? session : undefined, whileClosing: true }))
+      }
+      return exit
+    })
   })
+
+export const createProtected = (
+  core: Core,
+  path: string,
+  data: Data | undefined,
+  options: CreateOptions | undefined
+): Effect.Effect<Created, CreateError> =>
+  Effect.uninterruptibleMask((restore) => protectedCreate(core, path, data, options, undefined, restore))
 
 // -- one node ---------------------------------------------------------------------------------------------------------
 

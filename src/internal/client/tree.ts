@@ -212,4 +212,4 @@ export const makeTree = (core: Core, client: () => ZkClient): Tree => ({
 
 /** A view without a chroot, for what lies above one. */
 export const rootOf = (core: Core): Core =>
-  core.root ?? { engine: core.engine, chroot: new Chroot(""), root: undefined }
+  core.root ?? { engine: core.engine, chroot: new Chroot(""), root: undefined, session: core.session }

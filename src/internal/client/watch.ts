@@ -114,7 +114,7 @@ const subscribe = (
       const watcher: Watcher = {
         kind,
         path: serverPath,
-        endsWithSession: options?.onSessionLoss === "end",
+        endsWithSession: core.session !== undefined || options?.onSessionLoss === "end",
         onEvent: (event) => offer(queue, limit, toNodeEvent(core, event)),
         onReset: (reason) => offer(queue, limit, { _tag: "Reset", reason }),
         onEnd: (error) => Queue.failCauseUnsafe(queue, Cause.fail(error))
@@ -124,7 +124,7 @@ const subscribe = (
         return Queue.shutdown(queue)
       })
       // A session that ends before it has taken the watch is not the subscriber's concern.
-      const add = Effect.retry(core.engine.addWatch(watcher, path), {
+      const add = Effect.retry(core.engine.addWatch(watcher, path, core.session), {
         while: (error) => error._tag === "SessionExpired" && !watcher.endsWithSession && core.engine.isRenewing()
       })
       // A request that fails here may still be answered.
@@ -165,7 +165,8 @@ class Follower<A, E extends NodeAnswer> {
 
   constructor(spec: Followed<A, E>) {
     this.spec = spec
-    this.ends = spec.options?.onSessionLoss === "end"
+    this.ends = spec.core.session !== undefined || spec.options?.onSessionLoss === "end"
+    this.session = spec.core.session
   }
 
   private arm(kind: "data" | "child"): Watcher {

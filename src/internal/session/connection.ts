@@ -79,6 +79,8 @@ export class Connection {
   /** When the server was last heard, and when something was last written to it. */
   lastHeard: number
   lastSent: number
+  /** When the newest write that was answered had been written. */
+  committedAt = -Infinity
   pings = 0
 
   constructor(options: ConnectionOptions) {
@@ -160,19 +162,21 @@ export class Connection {
   pump(queue: RequestQueue): void {
     if (this.death !== undefined || queue.size === 0) return
     // Before anything counts as written: after a standstill, requests that waited have to wait on.
-    if (this.checkSilence() === undefined) return
+    const now = this.checkSilence()
+    if (now === undefined) return
     while (this.death === undefined && !this.blocked && this.inFlight.size < this.options.maxInFlight) {
       const pending = queue.shift()
       if (pending === undefined) break
-      this.encode(pending)
+      this.encode(pending, now)
       if (this.writer.size() > largestWrite) this.flush()
     }
     this.flush()
   }
 
-  private encode(pending: Pending): void {
+  private encode(pending: Pending, now: number): void {
     pending.options.onWrite?.()
     pending.written = true
+    pending.writtenAt = now
     const { op } = pending.request
     pending.xid = op === Op.setWatches || op === Op.setWatches2 ? Xid.setWatches : this.nextXid()
     this.inFlight.push(pending)
@@ -303,6 +307,7 @@ export class Connection {
       pending.answerCode(code)
       return
     }
+    if (!pending.request.isRead && pending.writtenAt > this.committedAt) this.committedAt = pending.writtenAt
     if (pending.settled) return
     try {
       pending.answer(frame)

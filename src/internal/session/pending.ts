@@ -62,6 +62,8 @@ export class Pending {
   xid = 0
   /** Written to a connection that has not answered. */
   written = false
+  /** When it was last written. */
+  writtenAt = -Infinity
   settled = false
   previous: Pending | undefined
   next: Pending | undefined

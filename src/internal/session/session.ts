@@ -102,6 +102,8 @@ export class Session implements Engine {
   /** When a server that knew the session was last heard. */
   private lastHeard = 0
   private connectedAt = 0
+  /** When the newest write that was answered had been written, on connections that are gone. */
+  private lastCommitted = -Infinity
   /** A write was not answered: reads that follow must not overtake it on another server. */
   private syncFirst = false
   /** The request for a new session is with a server. */
@@ -276,10 +278,11 @@ export class Session implements Engine {
 
   // -- watches and credentials ----------------------------------------------------------------------------------------
 
-  addWatch(watcher: Watcher, path: string): Effect.Effect<void, ZkError.SessionError> {
+  addWatch(watcher: Watcher, path: string, session?: bigint): Effect.Effect<void, ZkError.SessionError> {
     const { kind } = watcher
     return Effect.callback<void, ZkError.SessionError>((resume) => {
-      if (this.refusal() === undefined && this.watches.isArmed(kind, watcher.path)) {
+      const isCurrent = session === undefined || session === this.sessionId()
+      if (isCurrent && this.refusal() === undefined && this.watches.isArmed(kind, watcher.path)) {
         this.watches.join(watcher)
         resume(Effect.void)
         return
@@ -287,6 +290,7 @@ export class Session implements Engine {
       const request = new AddWatch(watcher.path, kind === "recursive")
       const options: PendingOptions = {
         path,
+        session,
         onWrite: () => {
           this.watches.arming(kind, watcher.path)
           request.recursive = this.watches.needsRecursive(watcher.path)
@@ -349,6 +353,18 @@ export class Session implements Engine {
 
   sessionId(): bigint | undefined {
     return this.announced ? this.identity?.id : undefined
+  }
+
+  timeout(): number {
+    return this.identity?.timeout ?? this.options.sessionTimeout
+  }
+
+  now(): number {
+    return this.clock.nowAfterSleep()
+  }
+
+  committedAt(): number {
+    return Math.max(this.lastCommitted, this.connection?.committedAt ?? -Infinity)
   }
 
   isRenewing(): boolean {
@@ -457,6 +473,7 @@ export class Session implements Engine {
     this.live = false
     this.handshaking = false
     this.lastHeard = connection.lastHeard
+    this.lastCommitted = Math.max(this.lastCommitted, connection.committedAt)
     this.pings += connection.pings
     this.lastTrouble = new Error(death.message)
     if (death.reason === "silent") this.servers.putLast(connection.server)
@@ -567,6 +584,7 @@ export class Session implements Engine {
     if (byOurClock) this.zombie = identity
     const { id } = identity
     this.identity = undefined
+    this.lastCommitted = -Infinity
     this.syncFirst = false
     const failure = sessionExpired(id)
     if (this.announced) {

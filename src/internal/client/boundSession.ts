@@ -1,0 +1,144 @@
+/** One session as recipes see it: a client that does not outlive it, its time, and nodes that go with a scope. */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import type { CreateError, ZkClient } from "../../ZkClient.ts"
+import type { SessionError } from "../../ZkError.ts"
+import { AuthFailed, SessionClosed, SessionExpired } from "../../ZkError.ts"
+import type { EphemeralNode, EphemeralOptions, Removal, ZkSession } from "../../ZkSession.ts"
+import type { Data } from "../../ZkTransaction.ts"
+import type { ExecuteOptions } from "../engine.ts"
+import type { Core } from "./core.ts"
+import { run, traced } from "./core.ts"
+import { toDelete } from "./input.ts"
+import { operations } from "./operations.ts"
+import { protectedCreate } from "./resolve.ts"
+
+/** A third of the session's time: a server that has been silent for that long is not worth waiting for. */
+const patience = (core: Core): Duration.Duration => Duration.millis(core.engine.timeout() / 3)
+
+const removeOnce = (core: Core, path: string, options: ExecuteOptions) => {
+  const request = toDelete(core.chroot, path, undefined)
+  return run(core, operations.delete, request, path, { ...options, whileClosing: true }).pipe(
+    Effect.as<Removal>("removed"),
+    Effect.catchTag("NoNode", () => Effect.succeed<Removal>("missing"))
+  )
+}
+
+/** Goes on until it is known that the node is gone, which it is with its session at the latest. */
+const removeAtLast = (core: Core, path: string): Effect.Effect<void> =>
+  Effect.catch(Effect.asVoid(removeOnce(core, path, {})), (error) => {
+    switch (error._tag) {
+      case "SessionExpired":
+      case "SessionClosed":
+      case "AuthFailed":
+        return Effect.void
+      case "ConnectionLoss":
+      case "OperationTimeout":
+      case "ThrottledOp":
+        return Effect.andThen(Effect.sleep("250 millis"), removeAtLast(core, path))
+      default:
+        return Effect.logWarning(`${path} stays until its session ends: ${error.message}`)
+    }
+  })
+
+/** The removal runs in a fiber of its own, so that nothing that happens to the caller stops it. */
+const makeRemove = (core: Core, path: string): Effect.Effect<Removal> => {
+  const outcome = Deferred.makeUnsafe<Removal>()
+  let begun = false
+  const settle = (removal: Removal) => Deferred.doneUnsafe(outcome, Effect.succeed(removal))
+  const later = Effect.suspend(() => {
+    settle("pending")
+    return removeAtLast(core, path)
+  })
+  const now = removeOnce(core, path, { sameConnection: true }).pipe(
+    Effect.timeoutOrElse({ duration: patience(core), orElse: () => Effect.fail(undefined) }),
+    Effect.matchEffect({ onSuccess: (removal) => Effect.sync(() => settle(removal)), onFailure: () => later }),
+    Effect.ensuring(Effect.sync(() => settle("pending")))
+  )
+  return Effect.uninterruptible(Effect.suspend(() => {
+    if (!begun) {
+      begun = true
+      core.engine.background(core.engine.states.current._tag === "Connected" ? now : later)
+    }
+    return Deferred.await(outcome)
+  }))
+}
+
+const createEphemeral = (
+  core: Core,
+  path: string,
+  data: Data | undefined,
+  options: EphemeralOptions = {}
+): Effect.Effect<EphemeralNode, CreateError, Scope.Scope> => {
+  const mode = options.sequential === true ? "ephemeralSequential" : "ephemeral"
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (scope) =>
+      Effect.flatMap(
+        protectedCreate(core, path, data, { mode, acl: options.acl }, options.mark, restore),
+        (created) => {
+          const { path } = created
+          // Only transactions on old servers come without it.
+          const node: EphemeralNode = { path, stat: created.stat!, remove: makeRemove(core, path) }
+          return Effect.as(Scope.addFinalizer(scope, node.remove), node)
+        }
+      ))
+  )
+}
+
+const awaitEnd = (core: Core, sessionId: bigint): ZkSession["ended"] =>
+  Effect.scoped(Effect.gen(function*() {
+    const outcome = { operation: "session", path: "", maybeApplied: false }
+    const states = yield* core.engine.states.subscribe
+    while (true) {
+      const state = yield* Effect.catch(Queue.take(states), () => Effect.fail(new SessionClosed(outcome)))
+      if (state._tag === "Closed") return yield* new SessionClosed(outcome)
+      if (state._tag === "AuthFailed") return yield* new AuthFailed({ ...outcome, scheme: state.error.scheme })
+      const isOver = core.engine.sessionId() !== sessionId
+      if (isOver) return yield* new SessionExpired({ ...outcome, sessionId })
+    }
+  }))
+
+const makeSession = (core: Core, sessionId: bigint, makeClient: (core: Core) => ZkClient): ZkSession => {
+  const { engine } = core
+  const bound: Core = { ...core, session: sessionId }
+  // Another session's time is none of this one's.
+  let committedAt = -Infinity
+  return {
+    sessionId,
+    client: makeClient(bound),
+    timeoutUnsafe: () => Duration.millis(engine.timeout()),
+    nowUnsafe: () => engine.now(),
+    committedAtUnsafe: () => {
+      if (engine.sessionId() === sessionId) committedAt = engine.committedAt()
+      return committedAt
+    },
+    absolutePath: (path) => core.chroot.toServer(path),
+    ended: awaitEnd(core, sessionId),
+    remove: (path) => Effect.suspend(() => makeRemove(bound, path)),
+    createEphemeral: (path, data, options) =>
+      traced("createEphemeral", path, createEphemeral(bound, path, data, options))
+  }
+}
+
+/** The session that is current; the next one while there is none. One object for each. */
+export const sessionOf = (
+  core: Core,
+  makeClient: (core: Core) => ZkClient,
+  sync: Effect.Effect<void, SessionError>
+): Effect.Effect<ZkSession, SessionError> => {
+  let made: ZkSession | undefined
+  const current = (): ZkSession | undefined => {
+    const id = core.session ?? core.engine.sessionId()
+    if (id === undefined) return undefined
+    return made?.sessionId === id ? made : (made = makeSession(core, id, makeClient))
+  }
+  const get: Effect.Effect<ZkSession, SessionError> = Effect.suspend(() => {
+    const session = current()
+    // Any request waits for the next session, with all that can happen meanwhile.
+    return session === undefined ? Effect.andThen(sync, get) : Effect.succeed(session)
+  })
+  return get
+}
