@@ -76,8 +76,8 @@ import type {
 } from "./ZkError.ts"
 import { isRetryable } from "./ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "./ZkEvent.ts"
-import type { Stat } from "./ZkStat.ts"
 import type { ZkSession } from "./ZkSession.ts"
+import type { Stat } from "./ZkStat.ts"
 import type { SessionState } from "./ZkState.ts"
 import type { Created, CreateMode, Data, GetDataOp, ReadOp, WriteOp, WriteResults } from "./ZkTransaction.ts"
 

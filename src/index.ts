@@ -34,6 +34,12 @@ export * as ZkEvent from "./ZkEvent.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkLock from "./ZkLock.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkPath from "./ZkPath.ts"
 
 /**

@@ -1,12 +1,12 @@
 /** What all operations of a client share: the engine, the view of the tree, and how one operation is run. */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type { SessionError } from "../../ZkError.ts"
 import { toHex } from "../../ZkStat.ts"
 import type { Engine, ExecuteOptions } from "../engine.ts"
 import type { NodeAnswer } from "../errorCodes.ts"
 import type { Operation } from "../operation.ts"
 import type { Request } from "../protocol/requests.ts"
+import * as tracing from "../tracing.ts"
 import type { Chroot } from "./chroot.ts"
 import type { Refused } from "./input.ts"
 
@@ -19,23 +19,8 @@ export interface Core {
   readonly session: bigint | undefined
 }
 
-const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
-  fiber.cache.tracerEnabled && fiber.cache.tracer !== undefined
-
-const spanOptions = (name: string, path: string) => ({
-  kind: "client" as const,
-  captureStackTrace: false,
-  attributes: { "db.system.name": "zookeeper", "db.operation.name": name, "zookeeper.path": path }
-})
-
-/**
- * A span around an operation of several requests, if there is anybody to see it: making one costs more than a request,
- * and without a tracer installed Effect would make it all the same.
- */
 export const traced = <A, E, R>(name: string, path: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) =>
-    isTraced(fiber) ? Effect.withSpan(effect, `ZkClient.${name}`, spanOptions(name, path)) : effect
-  )
+  tracing.traced("ZkClient", name, path, effect)
 
 /** One request; its span, if there is one, tells the transaction that the answer came with. */
 const execute = <A, E extends NodeAnswer>(
@@ -46,8 +31,8 @@ const execute = <A, E extends NodeAnswer>(
 ): Effect.Effect<A, E | SessionError> => {
   const plain = engine.execute(operation, request, options)
   return Effect.withFiber((fiber) =>
-    isTraced(fiber)
-      ? Effect.useSpan(`ZkClient.${operation.name}`, spanOptions(operation.name, options.path), (span) => {
+    tracing.isTraced(fiber)
+      ? Effect.useSpan(`ZkClient.${operation.name}`, tracing.spanOptions(operation.name, options.path), (span) => {
         const onZxid = (zxid: bigint) => {
           span.attribute("zookeeper.zxid", toHex(zxid))
           options.onZxid?.(zxid)

@@ -1,0 +1,440 @@
+/** From an empty hand to a lock that is held, or to nothing at all. */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Acl } from "../../ZkAcl.ts"
+import type { CreateError, ZkClient } from "../../ZkClient.ts"
+import type { MultiFailed, NoAuth, SessionError } from "../../ZkError.ts"
+import { SessionClosed, SessionExpired } from "../../ZkError.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import type { ZkSession } from "../../ZkSession.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
+import { Held, Hold, unguarded } from "./hold.ts"
+import type { Layout } from "./layout.ts"
+import type { Lease } from "./lease.ts"
+import { leaseOf } from "./lease.ts"
+import { CandidateRemoved, LockAlreadyHeld, LockNotAcquired, LockTimeout } from "./lockErrors.ts"
+import type { LossReason, NotAcquiredCause, SequenceExhausted } from "./lockErrors.ts"
+import * as metrics from "./lockMetrics.ts"
+import * as owner from "./owner.ts"
+import type { Kind, Place } from "./queue.ts"
+import { blockersOf, readQueue } from "./queue.ts"
+import type { Candidate, Gone } from "./sequence.ts"
+import { awaitDeletion, enter, follow, list, patiently } from "./sequence.ts"
+
+/** What is being waited for, and where it has got to. */
+export type Status =
+  | { readonly _tag: "Queued"; readonly path: string; readonly ahead: number }
+  | { readonly _tag: "Held"; readonly path: string }
+  | { readonly _tag: "Lost"; readonly path: string; readonly reason: LossReason }
+  | { readonly _tag: "Released"; readonly path: string }
+
+/** What all acquisitions of a lock have in common. */
+export interface LockSpec {
+  readonly client: ZkClient
+  readonly path: string
+  readonly kind: Kind
+  readonly isReadWrite: boolean
+  readonly layout: Layout
+  readonly acl: ReadonlyArray<Acl> | undefined
+  readonly owner: owner.Request["custom"]
+  readonly reentrant: boolean
+  readonly lostOn: "lease" | "suspended"
+  readonly onCandidateLost: "fail" | "requeue"
+  readonly halfTick: number | undefined
+}
+
+export interface Attempt {
+  /** Whether to wait for others. */
+  readonly waits: boolean
+  /** Milliseconds; none for as long as it takes. */
+  readonly timeout: number | undefined
+  readonly revoke: "request" | "immediate" | undefined
+  readonly onStatus: ((status: Status) => Effect.Effect<void>) | undefined
+}
+
+/** A lock in hand, with what there is to know of the node behind it. */
+export interface Acquired {
+  readonly hold: Hold
+  readonly token: bigint
+  readonly place: Place
+  /** Done when somebody has asked for the lock to be given back. */
+  readonly revoked: Deferred.Deferred<void>
+  /** The scope that all of it goes with, for what is added to it later. */
+  readonly scope: Scope.Scope
+  readonly onStatus: Attempt["onStatus"]
+}
+
+type Failure = CreateError | MultiFailed | SequenceExhausted | CandidateGone | LockAlreadyHeld
+
+/** The candidate is no more. A signal between the steps below. */
+class CandidateGone {
+  readonly _tag = "CandidateGone"
+  readonly reason: Gone
+  readonly session: ZkSession
+  readonly path: string
+
+  constructor(reason: Gone, candidate: Candidate) {
+    this.reason = reason
+    this.session = candidate.session
+    this.path = candidate.node.path
+  }
+
+  toCause(): NotAcquiredCause {
+    const outcome = { operation: "acquire", path: this.path, maybeApplied: false }
+    switch (this.reason) {
+      case "removed":
+        return new CandidateRemoved({ path: this.path })
+      case "expired":
+        return new SessionExpired({ ...outcome, sessionId: this.session.sessionId })
+      case "closed":
+        return new SessionClosed(outcome)
+    }
+  }
+}
+
+/** One candidate on its way to the lock. */
+class Acquisition {
+  private readonly spec: LockSpec
+  private readonly attempt: Attempt
+  private readonly candidate: Candidate
+  private readonly place: Place
+  /** Rises with every node that is created anywhere. */
+  private readonly czxid: bigint
+  private readonly lease: Lease
+  private readonly revoked = Deferred.makeUnsafe<void>()
+  private readonly asked = new Set<string>()
+  private following = false
+  private ahead: number | undefined
+
+  constructor(spec: LockSpec, attempt: Attempt, candidate: Candidate, place: Place, czxid: bigint) {
+    this.spec = spec
+    this.attempt = attempt
+    this.candidate = candidate
+    this.place = place
+    this.czxid = czxid
+    this.lease = leaseOf(candidate.session)
+    candidate.onData = ({ text }) => {
+      if (text === spec.layout.revocation) Deferred.doneUnsafe(this.revoked, Exit.void)
+    }
+  }
+
+  private gone(reason: Gone): Effect.Effect<never, CandidateGone> {
+    return Effect.fail(new CandidateGone(reason, this.candidate))
+  }
+
+  private readonly follow: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() => {
+    if (this.following) return Effect.void
+    this.following = true
+    return Effect.asVoid(Effect.forkScoped(unguarded(follow(this.candidate)), { startImmediately: true }))
+  })
+
+  /** The queue as it is now; of a candidate that has not written lately with a new lease, at the cost of no time. */
+  private readonly blockers = (
+    known?: ReadonlyArray<string>
+  ): Effect.Effect<ReadonlyArray<Place>, NoAuth | MultiFailed | SessionError | CandidateGone> => {
+    const read = list(this.candidate, known)
+    const both = this.lease.isStale(this.spec.halfTick)
+      ? Effect.map(Effect.all([read, this.prove], { concurrency: "unbounded" }), ([names]) => names)
+      : read
+    return Effect.flatMap(both, (names) => {
+      if (names === undefined) return this.gone("removed")
+      return Effect.succeed(blockersOf(readQueue(names, this.spec.layout.parse), this.place))
+    })
+  }
+
+  private readonly prove: Effect.Effect<void, MultiFailed | SessionError | CandidateGone> = Effect.suspend(() =>
+    this.lease.prove([this.candidate.node.path]).pipe(
+      Effect.catchTag(
+        "MultiFailed",
+        (failed): Effect.Effect<never, MultiFailed | CandidateGone> =>
+          failed.cause._tag === "NoNode" ? this.gone("removed") : Effect.fail(failed)
+      )
+    )
+  )
+
+  private readonly status = (status: Status): Effect.Effect<void> => this.attempt.onStatus?.(status) ?? Effect.void
+
+  /** Of those in the way, asks each once to give way. */
+  private ask(blockers: ReadonlyArray<Place>): Effect.Effect<void, NoAuth | SessionError> {
+    const { parent, session } = this.candidate
+    const fresh = blockers.filter(({ name }) => !this.asked.has(name))
+    return Effect.forEach(fresh, ({ name }) => {
+      const message = session.client.setData(ZkPath.join(parent, name), this.spec.layout.revocation)
+      return Effect.map(
+        // Without a version there is no BadVersion, and a message has no quota of its own.
+        Effect.catchTags(message, { NoNode: () => Effect.void, BadVersion: Effect.die, QuotaExceeded: Effect.die }),
+        () => {
+          this.asked.add(name)
+        }
+      )
+    }, { concurrency: 16, discard: true })
+  }
+
+  /**
+   * Deletes who is in the way, if the own node is there. What follows up to the grant belongs to it, so that nobody
+   * loses the lock to one who then gives up.
+   */
+  private takeOver(blockers: ReadonlyArray<Place>): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> {
+    const { node, parent, session } = this.candidate
+    const ops = [
+      ZkTransaction.check(node.path),
+      ...blockers.map(({ name }) => ZkTransaction.delete(ZkPath.join(parent, name)))
+    ]
+    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+      const done = yield* Effect.result(session.client.multi(ops))
+      if (Result.isFailure(done)) {
+        const { failure } = done
+        if (failure._tag === "MultiFailed") {
+          if (failure.cause._tag !== "NoNode") return yield* failure
+          if (failure.index === 0) return yield* this.gone("removed")
+        } else if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") {
+          return yield* failure
+        }
+        return undefined
+      }
+      const isFree = (yield* this.blockers()).length === 0 && this.isProven
+      return isFree ? yield* this.grant : undefined
+    }))
+  }
+
+  private get isProven(): boolean {
+    return this.lease.remaining(this.spec.halfTick) > 0
+  }
+
+  private readonly grant: Effect.Effect<Acquired, Failure, Scope.Scope> = Effect.gen({ self: this }, function*() {
+    const { candidate, place, spec } = this
+    const gone = candidate.gone
+    if (Deferred.isDoneUnsafe(gone)) return yield* this.gone(yield* Deferred.await(gone))
+    const context = yield* Effect.context<never>()
+    const scope = yield* Effect.scope
+    const { path } = candidate.node
+    const tell = (status: Status): void => {
+      Effect.runForkWith(context)(unguarded(this.status(status)))
+    }
+    const hold: Hold = new Hold({
+      session: candidate.session,
+      path: spec.path,
+      kind: place.kind,
+      nodes: [candidate.node],
+      halfTick: spec.halfTick,
+      context: Context.add(context, Held, []),
+      onEnd: (reason) => tell(reason === "released" ? { _tag: "Released", path } : { _tag: "Lost", path, reason })
+    })
+    candidate.onGone = (reason) => {
+      if (hold.paths.includes(path) || reason !== "removed") hold.lose(reason)
+    }
+    yield* unguarded(hold.start)
+    yield* this.follow
+    if (spec.lostOn === "suspended") yield* Effect.forkScoped(unguarded(loseOnSuspension(hold)))
+    yield* Effect.addFinalizer(() => Effect.asVoid(hold.release))
+    yield* this.status({ _tag: "Held", path })
+    const acquired: Acquired = {
+      hold,
+      token: this.czxid,
+      place,
+      revoked: this.revoked,
+      scope,
+      onStatus: this.attempt.onStatus
+    }
+    return acquired
+  })
+
+  run(known: ReadonlyArray<string> | undefined): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> {
+    return Effect.gen({ self: this }, () => this.steps(known))
+  }
+
+  private *steps(
+    known: ReadonlyArray<string> | undefined
+  ): Effect.fn.Return<Acquired | undefined, Failure, Scope.Scope> {
+    const { attempt, candidate } = this
+    const steadily = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+      attempt.waits ? patiently(effect) : effect
+    let names = known
+    while (true) {
+      const blockers = yield* steadily(this.blockers(names))
+      names = undefined
+      if (this.ahead === undefined) metrics.queued(blockers.length, yield* Effect.context<never>())
+      const last = blockers.at(-1)
+      if (last === undefined) {
+        while (!this.isProven) yield* steadily(this.prove)
+        return yield* Effect.uninterruptible(this.grant)
+      }
+      if (attempt.revoke === "immediate") {
+        const taken = yield* steadily(this.takeOver(blockers))
+        if (taken !== undefined) return taken
+        continue
+      }
+      if (!attempt.waits) return undefined
+      yield* this.follow
+      if (attempt.revoke === "request") yield* steadily(this.ask(blockers))
+      if (this.ahead !== blockers.length) {
+        this.ahead = blockers.length
+        yield* this.status({ _tag: "Queued", path: candidate.node.path, ahead: blockers.length })
+      }
+      const gone = yield* Effect.raceFirst(
+        Effect.as(awaitDeletion(candidate, last.name), undefined),
+        Deferred.await(candidate.gone)
+      )
+      if (gone !== undefined) return yield* this.gone(gone)
+    }
+  }
+}
+
+const loseOnSuspension = (hold: Hold): Effect.Effect<void> =>
+  hold.session.client.stateChanges.pipe(
+    Stream.filter((state) => state._tag !== "Connected"),
+    Stream.runHead,
+    Effect.andThen(Effect.sync(() => hold.lose("suspended")))
+  )
+
+const warnedOf = new WeakMap<ZkClient, Set<string>>()
+
+/** Curator's plain lock and its read/write lock do not see each other: with Java among the contenders nobody is safe. */
+const warnOfMix = (spec: LockSpec, names: ReadonlyArray<string>): Effect.Effect<void> => {
+  const kinds = new Set(
+    names.filter((name) => spec.layout.parse(name) !== undefined).map((name) => spec.layout.isReadWrite(name))
+  )
+  if (kinds.size < 2) return Effect.void
+  const warned = warnedOf.get(spec.client) ?? new Set()
+  if (warned.has(spec.path)) return Effect.void
+  warnedOf.set(spec.client, warned.add(spec.path))
+  return Effect.logWarning(
+    `${spec.path}: used as a plain lock and as a read/write lock; clients of other languages do not heed both`
+  )
+}
+
+const isOwnUpgrade = (held: Kind, wanted: Kind): boolean => held === "exclusive" || wanted === "shared"
+
+/** Holds once more what surrounds the caller, if that is asked for. */
+const reenter = (spec: LockSpec, hold: Hold): Effect.Effect<Hold, LockAlreadyHeld, Scope.Scope> =>
+  Effect.suspend(() => {
+    if (!spec.reentrant || !isOwnUpgrade(hold.kind, spec.kind)) {
+      return Effect.fail(new LockAlreadyHeld({ path: spec.path, held: hold.kind, wanted: spec.kind }))
+    }
+    return Effect.uninterruptible(Effect.suspend(() => {
+      hold.again()
+      return Effect.as(Effect.addFinalizer(() => Effect.asVoid(hold.release)), hold)
+    }))
+  })
+
+/** What a hold came from, for those who hold it once more. */
+const origins = new WeakMap<Hold, Acquired>()
+
+const once = (spec: LockSpec, attempt: Attempt): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> =>
+  Effect.gen(function*() {
+    const session = yield* spec.client.session
+    const key = session.absolutePath(spec.path)
+    const surrounding = (yield* Held).find((hold) =>
+      hold.key === key && hold.session.sessionId === session.sessionId && hold.whyNot() === undefined
+    )
+    if (surrounding !== undefined) {
+      const hold = yield* reenter(spec, surrounding)
+      return origins.get(hold)
+    }
+    const data = yield* owner.describe({
+      custom: spec.owner,
+      revoke: attempt.revoke,
+      patience: attempt.timeout
+    })
+    const { candidate, czxid, names } = yield* enter({
+      session,
+      parent: spec.path,
+      name: spec.layout.candidate(spec.kind, spec.isReadWrite),
+      mark: spec.layout.mark,
+      data,
+      acl: spec.acl
+    })
+    if (names !== undefined) yield* warnOfMix(spec, names)
+    // A name that we gave can be read.
+    const acquisition = new Acquisition(spec, attempt, candidate, spec.layout.parse(candidate.name)!, czxid)
+    const acquired = yield* acquisition.run(names)
+    if (acquired !== undefined) origins.set(acquired.hold, acquired)
+    return acquired
+  })
+
+const toCause = (failure: Failure): NotAcquiredCause => {
+  if (failure._tag === "CandidateGone") return failure.toCause()
+  if (failure._tag !== "MultiFailed") return failure
+  const { cause } = failure
+  // Checks and deletions of ephemeral nodes are refused for no other reason.
+  return cause._tag === "NoAuth" ? cause : new CandidateRemoved({ path: cause.path })
+}
+
+const timedOut = { _tag: "TimedOut" } as const
+
+/**
+ * Gives up after a time, unless the effect succeeds all the same in being interrupted: what it did then is not undone.
+ */
+const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number | undefined
+): Effect.Effect<A, E | typeof timedOut, R> => {
+  if (millis === undefined) return effect
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(restore(effect), { startImmediately: true, uninterruptible: "inherit" })
+      let isUp = false
+      const timer = yield* Effect.forkChild(
+        Effect.andThen(
+          Effect.sleep(Duration.millis(millis)),
+          Effect.sync(() => {
+            isUp = true
+            fiber.interruptUnsafe()
+          })
+        )
+      )
+      const exit = yield* Effect.onInterrupt(restore(Fiber.await(fiber)), () => Fiber.interrupt(fiber))
+      timer.interruptUnsafe()
+      const isInterrupted = Exit.isFailure(exit) && Exit.hasInterrupts(exit)
+      return yield* isInterrupted && isUp ? Effect.fail(timedOut) : exit
+    })
+  )
+}
+
+/**
+ * Acquires a lock for as long as the scope is open; none if it does not wait and others are in the way. Whatever
+ * happens, either the lock is in hand or nothing is left of the attempt.
+ */
+export const acquire = (
+  spec: LockSpec,
+  attempt: Attempt
+): Effect.Effect<Acquired | undefined, LockNotAcquired | LockTimeout, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const outer = yield* Effect.scope
+      const begun = now()
+      while (true) {
+        const scope = yield* Scope.fork(outer)
+        const left = attempt.timeout === undefined ? undefined : Math.max(0, attempt.timeout - (now() - begun))
+        const exit = yield* Effect.exit(restore(within(Scope.provide(once(spec, attempt), scope), left)))
+        if (Exit.isSuccess(exit) && exit.value !== undefined) {
+          metrics.waited(now() - begun, yield* Effect.context<never>())
+          return exit.value
+        }
+        yield* Scope.close(scope, exit)
+        if (Exit.isSuccess(exit)) return undefined
+        const found = Cause.findError(exit.cause)
+        // Interrupted, or a defect.
+        if (Result.isFailure(found)) return yield* Effect.failCause(found.failure)
+        const error = found.success
+        if (error._tag === "TimedOut") {
+          return yield* new LockTimeout({ path: spec.path, timeout: attempt.timeout ?? 0 })
+        }
+        const isGone = error._tag === "SessionExpired" ||
+          (error._tag === "CandidateGone" && error.reason !== "closed")
+        if (isGone && attempt.waits && spec.onCandidateLost === "requeue") continue
+        return yield* new LockNotAcquired({ path: spec.path, cause: toCause(error) })
+      }
+    })
+  )

@@ -1,0 +1,251 @@
+/** A lock, or permits, while they are held: when they are lost, and what is done under them. */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scheduler from "effect/Scheduler"
+import type { InvalidAcl, NoAuth, SessionError } from "../../ZkError.ts"
+import { MultiFailed } from "../../ZkError.ts"
+import type { Removal, ZkSession } from "../../ZkSession.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
+import type { Lease, LossReason as LeaseLoss, Member } from "./lease.ts"
+import { leaseOf } from "./lease.ts"
+import { LockLost } from "./lockErrors.ts"
+import type { LossReason } from "./lockErrors.ts"
+import * as metrics from "./lockMetrics.ts"
+import type { Kind } from "./queue.ts"
+
+/** What is held by whoever runs: for finding that a lock is asked for under itself. */
+export const Held = Context.Reference<ReadonlyArray<Hold>>("effect-zookeeper/internal/Held", { defaultValue: () => [] })
+
+/** One node that stands for what is held. */
+export interface HeldNode {
+  readonly path: string
+  readonly remove: Effect.Effect<Removal>
+}
+
+export interface HoldOptions {
+  readonly session: ZkSession
+  /** The lock's own node. */
+  readonly path: string
+  readonly kind: Kind
+  readonly nodes: ReadonlyArray<HeldNode>
+  readonly halfTick: number | undefined
+  readonly context: Context.Context<never>
+  readonly onEnd?: ((reason: LossReason) => void) | undefined
+}
+
+export class Hold implements Member {
+  readonly session: ZkSession
+  readonly path: string
+  readonly key: string
+  readonly halfTick: number | undefined
+  readonly lost = Deferred.makeUnsafe<never, LockLost>()
+  private readonly options: HoldOptions
+  private readonly lease: Lease
+  private readonly since: number
+  private readonly bodies = new Set<Fiber.Fiber<unknown, unknown>>()
+  private readonly stopped = new WeakSet<object>()
+  private nodes: ReadonlyArray<HeldNode>
+  kind: Kind
+  private isMoving = false
+  /** How often it is held: more than once if it is re-entrant. */
+  private count = 1
+  private end: LossReason | undefined
+
+  constructor(options: HoldOptions) {
+    this.options = options
+    this.session = options.session
+    this.path = options.path
+    this.key = options.session.absolutePath(options.path)
+    this.halfTick = options.halfTick
+    this.kind = options.kind
+    this.nodes = options.nodes
+    this.lease = leaseOf(options.session)
+    this.since = options.session.nowUnsafe()
+  }
+
+  /** The nodes that stand for it; none while they are being replaced by others. */
+  get paths(): ReadonlyArray<string> {
+    return this.isMoving ? [] : this.nodes.map((node) => node.path)
+  }
+
+  /** While it runs nobody concludes from the end of a node that the hold is lost. */
+  moving<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.ensuring(
+      Effect.andThen(
+        Effect.sync(() => {
+          this.isMoving = true
+        }),
+        effect
+      ),
+      Effect.sync(() => {
+        this.isMoving = false
+      })
+    )
+  }
+
+  become(kind: Kind, nodes: ReadonlyArray<HeldNode>): void {
+    this.kind = kind
+    this.nodes = nodes
+  }
+
+  readonly start: Effect.Effect<void> = Effect.suspend(() => this.lease.join(this))
+
+  /** Why it is not held; `undefined` while it is. Looks at the clock: timers may have been stopped with the process. */
+  whyNot(): LossReason | undefined {
+    if (this.end === undefined && this.lease.remaining(this.halfTick) <= 0) this.lose("lease")
+    return this.end
+  }
+
+  lose(reason: LeaseLoss): void {
+    if (this.end !== undefined) return
+    this.finish(reason)
+    metrics.lose(this.options.context)
+    Deferred.doneUnsafe(this.lost, Effect.fail(this.lossOf(reason)))
+    for (const body of this.bodies) body.interruptUnsafe()
+    const id = BigInt.asUintN(64, this.session.sessionId).toString(16)
+    Effect.runForkWith(this.options.context)(
+      Effect.annotateLogs(Effect.logWarning(this.lossOf(reason).message), { "zookeeper.session": `0x${id}` })
+    )
+  }
+
+  lossOf(reason: LossReason): LockLost {
+    return new LockLost({ path: this.path, reason })
+  }
+
+  private finish(reason: LossReason): void {
+    this.end = reason
+    this.lease.leave(this)
+    metrics.held(this.session.nowUnsafe() - this.since, this.options.context)
+    this.options.onEnd?.(reason)
+  }
+
+  /** Holds it once more. */
+  again(): void {
+    this.count++
+  }
+
+  /**
+   * Gives it back, or one hold of several. The nodes go in any case, also those of a lock that was lost: the session may
+   * live. Tells whether it was held until now.
+   */
+  readonly release: Effect.Effect<boolean> = Effect.uninterruptible(Effect.suspend(() => {
+    const wasHeld = this.whyNot() === undefined
+    if (--this.count > 0) return Effect.succeed(wasHeld)
+    if (wasHeld) this.finish("released")
+    return Effect.map(
+      Effect.forEach(this.nodes, (node) => node.remove, { concurrency: "unbounded" }),
+      (removals) => wasHeld && !removals.includes("missing")
+    )
+  }))
+
+  // -- under it -------------------------------------------------------------------------------------------------------
+
+  /** Stops a fiber that goes on after the lock is lost. Gives whether it is to yield. */
+  stops(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    const reason = this.whyNot()
+    if (reason === undefined || reason === "released" || this.stopped.has(fiber)) return false
+    this.stopped.add(fiber)
+    fiber.interruptUnsafe()
+    return true
+  }
+
+  /** Runs an effect as long as the lock is held. One that has succeeded by then has succeeded. */
+  use<A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | LockLost, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.withFiber((parent) => {
+        const guarded = restore(body).pipe(
+          Effect.provideService(Held, [...parent.getRef(Held), this]),
+          Effect.provideService(Scheduler.Scheduler, guardingScheduler(parent.getRef(Scheduler.Scheduler)))
+        )
+        return Effect.flatMap(
+          Effect.forkChild(guarded, { startImmediately: true, uninterruptible: "inherit" }),
+          (fiber) => {
+            let heldToTheEnd = false
+            fiber.addObserver(() => {
+              this.bodies.delete(fiber)
+              heldToTheEnd = this.whyNot() === undefined
+            })
+            if (fiber.pollUnsafe() === undefined) this.bodies.add(fiber)
+            return Effect.flatMap(
+              Effect.onInterrupt(restore(Fiber.await(fiber)), () => Fiber.interrupt(fiber)),
+              (exit) => this.verdict(exit, heldToTheEnd)
+            )
+          }
+        )
+      })
+    )
+  }
+
+  private verdict<A, E>(exit: Exit.Exit<A, E>, heldToTheEnd: boolean): Effect.Effect<A, E | LockLost> {
+    if (heldToTheEnd) return exit
+    const reason = this.whyNot()
+    const isOurs = reason !== undefined && reason !== "released"
+    const isStopped = exit._tag === "Success" || Cause.hasInterruptsOnly(exit.cause)
+    return isOurs && isStopped ? Effect.fail(this.lossOf(reason)) : exit
+  }
+
+  /** All of these operations while the nodes are there, or none. */
+  guard<const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>(
+    ops: Ops
+  ): Effect.Effect<ZkTransaction.WriteResults<Ops>, LockLost | MultiFailed | NoAuth | InvalidAcl | SessionError> {
+    return Effect.suspend(() => {
+      const reason = this.whyNot()
+      if (reason !== undefined) return Effect.fail(this.lossOf(reason))
+      const checks = this.paths.map((path) => ZkTransaction.check(path))
+      return this.session.client.multi([...checks, ...ops]).pipe(
+        // The results stand in the order of the operations, behind those of the checks.
+        Effect.map((results) => results.slice(checks.length) as unknown as ZkTransaction.WriteResults<Ops>),
+        Effect.catchTag("MultiFailed", (failed) => Effect.fail(this.guardFailure(failed, checks.length)))
+      )
+    })
+  }
+
+  private guardFailure(failed: MultiFailed, checks: number): MultiFailed | LockLost | NoAuth {
+    const { cause, results } = failed
+    const index = failed.index - checks
+    if (index >= 0) return new MultiFailed({ index, cause, results: results.slice(checks) })
+    if (cause._tag === "NoAuth") return cause
+    this.lose("removed")
+    return this.lossOf(this.whyNot() ?? "removed")
+  }
+}
+
+/**
+ * Looks at the locks that a fiber runs under before each step of its run loop: a process that was frozen for longer than
+ * its session lives must not take another step under a lock, and timers come too late for that.
+ */
+class GuardingScheduler implements Scheduler.Scheduler {
+  readonly executionMode: "sync" | "async"
+  private readonly inner: Scheduler.Scheduler
+
+  constructor(inner: Scheduler.Scheduler) {
+    this.inner = inner
+    this.executionMode = inner.executionMode
+  }
+
+  shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    for (const hold of fiber.getRef(Held)) if (hold.stops(fiber)) return true
+    return this.inner.shouldYield(fiber)
+  }
+
+  makeDispatcher(): Scheduler.SchedulerDispatcher {
+    return this.inner.makeDispatcher()
+  }
+}
+
+const guarding = new WeakMap<Scheduler.Scheduler, GuardingScheduler>()
+
+const guardingScheduler = (inner: Scheduler.Scheduler): Scheduler.Scheduler => {
+  if (inner instanceof GuardingScheduler) return inner
+  let made = guarding.get(inner)
+  if (made === undefined) guarding.set(inner, made = new GuardingScheduler(inner))
+  return made
+}
+
+/** For fibers that see to locks: they do not run under any. */
+export const unguarded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Held, [])

@@ -1,0 +1,171 @@
+/**
+ * How long a session is known to be alive.
+ *
+ * Neither an open connection nor answered pings and reads prove anything: a follower that is cut off from its leader
+ * goes on answering them for a while, and the leader ends the session meanwhile. An answered write went through the
+ * leader. So what is held is held until the session timeout after the newest of these was *sent*, less a margin.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { MultiFailed, SessionError } from "../../ZkError.ts"
+import type { ZkSession } from "../../ZkSession.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
+
+/** Why something held is held no more. */
+export type LossReason = "lease" | "removed" | "expired" | "suspended" | "closed"
+
+/** Something that is held as long as the session lives and its nodes are there. */
+export interface Member {
+  readonly paths: ReadonlyArray<string>
+  /** Half a tick of the servers in milliseconds, if known. */
+  readonly halfTick: number | undefined
+  readonly lose: (reason: LossReason) => void
+}
+
+/** Nodes that one transaction checks; of more, the next ones come next time. */
+const checksAtOnce = 1000
+
+/** Between tries of what failed although there is a connection. */
+const pause = Duration.millis(250)
+
+const leases = new WeakMap<ZkSession, Lease>()
+
+/** The lease of a session: one for everything that is held in it. */
+export const leaseOf = (session: ZkSession): Lease => {
+  const known = leases.get(session)
+  if (known !== undefined) return known
+  const made = new Lease(session)
+  leases.set(session, made)
+  return made
+}
+
+export class Lease {
+  private readonly session: ZkSession
+  private readonly members = new Set<Member>()
+  private fibers: ReadonlyArray<Fiber.Fiber<void>> = []
+  private checkedUpTo = 0
+
+  constructor(session: ZkSession) {
+    this.session = session
+  }
+
+  private timeout(): number {
+    return Duration.toMillis(this.session.timeoutUnsafe())
+  }
+
+  /** When it ends, in the session's time. */
+  endsAt(halfTick: number | undefined): number {
+    const timeout = this.timeout()
+    // Our own longest silence; what a follower keeps to itself, which is half a tick, and two ticks are the least
+    // session timeout there is; and clocks that do not run alike.
+    const margin = timeout / 6 + Math.min(halfTick ?? Infinity, timeout / 4) + timeout / 100
+    return this.session.committedAtUnsafe() + timeout - margin
+  }
+
+  remaining(halfTick: number | undefined): number {
+    return this.endsAt(halfTick) - this.session.nowUnsafe()
+  }
+
+  /** More than half of it is over: what is about to be granted should have a new one. */
+  isStale(halfTick: number | undefined): boolean {
+    return this.remaining(halfTick) < this.timeout() / 4
+  }
+
+  /** Renews it, by a write that changes nothing: it fails unless these nodes are there. */
+  prove(paths: ReadonlyArray<string>): Effect.Effect<void, MultiFailed | SessionError> {
+    return Effect.asVoid(this.session.client.multi(paths.map((path) => ZkTransaction.check(path)))) as Effect.Effect<
+      void,
+      MultiFailed | SessionError
+    >
+  }
+
+  /** Keeps the lease up and tells the member when it is over, until it leaves. */
+  join(member: Member): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.members.add(member)
+      if (this.members.size > 1) return Effect.void
+      return Effect.map(
+        Effect.all([Effect.forkDetach(this.keepUp), Effect.forkDetach(this.expire)]),
+        (fibers) => {
+          this.fibers = fibers
+        }
+      )
+    })
+  }
+
+  leave(member: Member): void {
+    if (!this.members.delete(member) || this.members.size > 0) return
+    for (const fiber of this.fibers) fiber.interruptUnsafe()
+    this.fibers = []
+  }
+
+  private loseAll(reason: LossReason): void {
+    for (const member of [...this.members]) member.lose(reason)
+  }
+
+  private sleepUntil(time: number): Effect.Effect<void> {
+    // A little late, so that the time has then come.
+    return Effect.sleep(Duration.millis(Math.max(0, Math.ceil(time - this.session.nowUnsafe()))))
+  }
+
+  private nextChecks(): ReadonlyArray<readonly [path: string, member: Member]> {
+    const all = [...this.members].flatMap((member) => member.paths.map((path) => [path, member] as const))
+    if (all.length <= checksAtOnce) return all
+    if (this.checkedUpTo >= all.length) this.checkedUpTo = 0
+    const next = all.slice(this.checkedUpTo, this.checkedUpTo + checksAtOnce)
+    this.checkedUpTo += checksAtOnce
+    return next
+  }
+
+  /** A write whenever none has been answered for a sixth of the timeout. */
+  private readonly keepUp: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
+    while (true) {
+      const next = this.session.committedAtUnsafe() + this.timeout() / 6
+      if (this.session.nowUnsafe() < next) {
+        yield* this.sleepUntil(next)
+        continue
+      }
+      const checks = this.nextChecks()
+      if (checks.length === 0) {
+        yield* Effect.sleep(pause)
+        continue
+      }
+      const failure = yield* this.prove(checks.map(([path]) => path)).pipe(
+        Effect.as(undefined),
+        Effect.catch(Effect.succeed),
+        Effect.withTracerEnabled(false)
+      )
+      if (failure === undefined) continue
+      switch (failure._tag) {
+        case "MultiFailed": {
+          // Not to be seen here for want of rights: it says nothing, but that the session is known.
+          if (failure.cause._tag === "NoNode") checks[failure.index]?.[1].lose("removed")
+          else yield* Effect.sleep(pause)
+          break
+        }
+        case "SessionExpired":
+          return this.loseAll("expired")
+        case "SessionClosed":
+        case "AuthFailed":
+          return this.loseAll("closed")
+        default:
+          yield* Effect.sleep(pause)
+      }
+    }
+  })
+
+  private readonly expire: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
+    while (true) {
+      // Whoever joins meanwhile has no earlier end than this, unless it is over.
+      const earliest = this.endsAt(undefined)
+      let first = earliest > this.session.nowUnsafe() ? earliest : Infinity
+      for (const member of [...this.members]) {
+        const end = this.endsAt(member.halfTick)
+        if (this.session.nowUnsafe() >= end) member.lose("lease")
+        else first = Math.min(first, end)
+      }
+      yield* this.sleepUntil(first)
+    }
+  })
+}
