@@ -46,6 +46,12 @@ export * as ZkPath from "./ZkPath.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkSemaphore from "./ZkSemaphore.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkSession from "./ZkSession.ts"
 
 /**

@@ -3,10 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -29,6 +27,7 @@ import type { Kind, Place } from "./queue.ts"
 import { blockersOf, readQueue } from "./queue.ts"
 import type { Candidate, Gone } from "./sequence.ts"
 import { awaitDeletion, enter, follow, list, patiently } from "./sequence.ts"
+import { within } from "./within.ts"
 
 /** What is being waited for, and where it has got to. */
 export type Status =
@@ -363,41 +362,7 @@ const once = (spec: LockSpec, attempt: Attempt): Effect.Effect<Acquired | undefi
 
 const toCause = (failure: Failure): NotAcquiredCause => {
   if (failure._tag === "CandidateGone") return failure.toCause()
-  if (failure._tag !== "MultiFailed") return failure
-  const { cause } = failure
-  // Checks and deletions of ephemeral nodes are refused for no other reason.
-  return cause._tag === "NoAuth" ? cause : new CandidateRemoved({ path: cause.path })
-}
-
-const timedOut = { _tag: "TimedOut" } as const
-
-/**
- * Gives up after a time, unless the effect succeeds all the same in being interrupted: what it did then is not undone.
- */
-const within = <A, E, R>(
-  effect: Effect.Effect<A, E, R>,
-  millis: number | undefined
-): Effect.Effect<A, E | typeof timedOut, R> => {
-  if (millis === undefined) return effect
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const fiber = yield* Effect.forkChild(restore(effect), { startImmediately: true, uninterruptible: "inherit" })
-      let isUp = false
-      const timer = yield* Effect.forkChild(
-        Effect.andThen(
-          Effect.sleep(Duration.millis(millis)),
-          Effect.sync(() => {
-            isUp = true
-            fiber.interruptUnsafe()
-          })
-        )
-      )
-      const exit = yield* Effect.onInterrupt(restore(Fiber.await(fiber)), () => Fiber.interrupt(fiber))
-      timer.interruptUnsafe()
-      const isInterrupted = Exit.isFailure(exit) && Exit.hasInterrupts(exit)
-      return yield* isInterrupted && isUp ? Effect.fail(timedOut) : exit
-    })
-  )
+  return failure._tag === "MultiFailed" ? failure.cause : failure
 }
 
 /**

@@ -42,7 +42,7 @@ export class Hold implements Member {
   readonly path: string
   readonly key: string
   readonly halfTick: number | undefined
-  readonly lost = Deferred.makeUnsafe<never, LockLost>()
+  private readonly lost = Deferred.makeUnsafe<never, LockLost>()
   private readonly options: HoldOptions
   private readonly lease: Lease
   private readonly since: number
@@ -91,6 +91,8 @@ export class Hold implements Member {
     this.kind = kind
     this.nodes = nodes
   }
+
+  readonly awaitLoss: Effect.Effect<never, LockLost> = Deferred.await(this.lost)
 
   readonly start: Effect.Effect<void> = Effect.suspend(() => this.lease.join(this))
 

@@ -47,7 +47,7 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
     kind: "exclusive",
     fencingToken: token,
     isHeld: Effect.sync(() => whyNot() === undefined),
-    lost: Deferred.await(hold.lost),
+    lost: hold.awaitLoss,
     revocationRequested: requested,
     guard: (ops) => whileHeld(hold.guard(ops)),
     use: (body) => whileHeld(traced("ZkLock", "use", spec.path, hold.use(body))),

@@ -1,12 +1,14 @@
 /** What can go wrong with locks and permits: the errors of ZkLock.ts and ZkSemaphore.ts. */
 import * as Schema from "effect/Schema"
 import {
+  BadVersion,
   EphemeralOnLocalSession,
   InvalidAcl,
   NoAuth,
   NoChildrenForEphemerals,
   NodeExists,
   NoNode,
+  NotEmpty,
   QuotaExceeded,
   SessionError
 } from "../../ZkError.ts"
@@ -82,6 +84,8 @@ export const NotAcquiredCause = Schema.Union([
   InvalidAcl,
   EphemeralOnLocalSession,
   QuotaExceeded,
+  BadVersion,
+  NotEmpty,
   SessionError
 ])
 

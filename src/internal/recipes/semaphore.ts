@@ -1,0 +1,489 @@
+/**
+ * Permits, in Curator's layout: who wants some waits in line for the lock `<path>/locks`; its holder alone looks at
+ * `<path>/leases`, and puts a node there for each permit, all of them in one transaction.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import type { CreateError, ZkClient } from "../../ZkClient.ts"
+import type { BadVersion, MultiFailed, NoAuth, QuotaExceeded, SessionError } from "../../ZkError.ts"
+import { InvalidInput, InvalidPath, SessionClosed, SessionExpired } from "../../ZkError.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import type * as ZkSemaphore from "../../ZkSemaphore.ts"
+import type { ZkSession } from "../../ZkSession.ts"
+import * as ZkStat from "../../ZkStat.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
+import { traced } from "../tracing.ts"
+import { makeUuid } from "../uuid.ts"
+import type { Acquired, Attempt, LockSpec } from "./acquire.ts"
+import { acquire } from "./acquire.ts"
+import { Held, Hold, unguarded } from "./hold.ts"
+import { layouts } from "./layout.ts"
+import { CandidateRemoved, LockLost, LockNotAcquired, LockTimeout } from "./lockErrors.ts"
+import type { LossReason, NotAcquiredCause } from "./lockErrors.ts"
+import * as metrics from "./lockMetrics.ts"
+import * as owner from "./owner.ts"
+import { PermitsExceeded, SemaphoreMismatch } from "./semaphoreErrors.ts"
+import { Candidate, follow, patiently } from "./sequence.ts"
+import { within } from "./within.ts"
+
+const TypeId = "~effect-zookeeper/ZkSemaphore"
+const defaultRoot = "/semaphores"
+
+interface Spec {
+  readonly client: ZkClient
+  readonly path: string
+  readonly leases: string
+  readonly permits: number
+  readonly inner: LockSpec
+}
+
+type Failure =
+  | CreateError
+  | MultiFailed
+  | BadVersion
+  | LockNotAcquired
+  | LockLost
+  | PermitsExceeded
+  | SemaphoreMismatch
+
+const toPermits = (text: string): number | undefined => /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined
+
+/** One semaphore: what it knows of the number of permits that all share. */
+class Semaphore {
+  readonly spec: Spec
+  private isAgreed = false
+  private isWarned = false
+
+  constructor(spec: Spec) {
+    this.spec = spec
+  }
+
+  /** The number of permits in the node's data; made with ours if there is none. */
+  stored(client: ZkClient): Effect.Effect<number, CreateError | BadVersion | SemaphoreMismatch> {
+    const { path, permits } = this.spec
+    return Effect.flatMap(client.getDataOption(path), (found) => {
+      if (Option.isNone(found)) {
+        return Effect.matchEffect(client.create(path, String(permits), { acl: this.spec.inner.acl, parents: true }), {
+          onSuccess: () => this.agree(permits),
+          onFailure: (error) => error._tag === "NodeExists" ? this.stored(client) : Effect.fail(error)
+        })
+      }
+      const { stat, text } = found.value
+      if (text === "") {
+        return Effect.matchEffect(client.setData(path, String(permits), { version: stat.version }), {
+          onSuccess: () => this.agree(permits),
+          onFailure: (error) =>
+            error._tag === "BadVersion" || error._tag === "NoNode" ? this.stored(client) : Effect.fail(error)
+        })
+      }
+      const number = toPermits(text)
+      return number === undefined ? this.tolerate(text) : this.agree(number)
+    })
+  }
+
+  /** What somebody else keeps there is none of ours to change. */
+  private tolerate(text: string): Effect.Effect<number> {
+    const { path, permits } = this.spec
+    if (this.isWarned) return Effect.succeed(permits)
+    this.isWarned = true
+    return Effect.as(
+      Effect.logWarning(`${path}: "${text.slice(0, 40)}" is no number of permits; ${permits} are assumed`),
+      permits
+    )
+  }
+
+  /** Whoever has agreed once follows the others in what they change. */
+  private agree(stored: number): Effect.Effect<number, SemaphoreMismatch> {
+    const { path, permits } = this.spec
+    if (!this.isAgreed && stored !== permits) {
+      return Effect.fail(new SemaphoreMismatch({ path, stored, expected: permits }))
+    }
+    this.isAgreed = true
+    return Effect.succeed(stored)
+  }
+
+  /** Somebody has changed the number, and has agreed to it in that. */
+  resized(): void {
+    this.isAgreed = true
+  }
+}
+
+const namesOf = (client: ZkClient, path: string): Effect.Effect<ReadonlyArray<string>, NoAuth | SessionError> =>
+  client.getChildren(path).pipe(
+    Effect.map(({ children }) => children),
+    Effect.catchTag("NoNode", () => Effect.succeed([]))
+  )
+
+/** What is to be had by whoever is served: by the holder of the inner lock. */
+class Serving {
+  private readonly semaphore: Semaphore
+  private readonly spec: Spec
+  private readonly lock: Acquired
+  private readonly client: ZkClient
+  private readonly permits: number
+
+  constructor(semaphore: Semaphore, lock: Acquired, permits: number) {
+    this.semaphore = semaphore
+    this.spec = semaphore.spec
+    this.lock = lock
+    this.client = lock.hold.session.client
+    this.permits = permits
+  }
+
+  private readonly isFree = Effect.suspend(() =>
+    Effect.flatMap(
+      Effect.all([this.semaphore.stored(this.client), namesOf(this.client, this.spec.leases)], {
+        concurrency: "unbounded"
+      }),
+      ([max, leases]) => {
+        const { path } = this.spec
+        if (this.permits > max) return Effect.fail(new PermitsExceeded({ path, permits: this.permits, max }))
+        return Effect.succeed(leases.length + this.permits <= max)
+      }
+    )
+  )
+
+  /** Until something has changed among the permits, or in their number. */
+  private readonly awaitChange = Effect.scoped(Effect.gen({ self: this }, function*() {
+    const { hold } = this.lock
+    const [leases, max] = yield* Effect.all([
+      this.client.getChildrenWatch(this.spec.leases),
+      this.client.getDataWatch(this.spec.path)
+    ], { concurrency: "unbounded" })
+    // It may have changed before it was watched.
+    if (yield* this.isFree) return
+    yield* Effect.raceAllFirst([leases.fired, max.fired, hold.awaitLoss])
+  })).pipe(
+    // There is nothing to be watched yet: whoever makes it will not be far.
+    Effect.catchTag("NoNode", () => this.client.ensurePath(this.spec.leases, this.parents))
+  )
+
+  private get parents() {
+    return { mode: "container" as const, acl: this.spec.inner.acl }
+  }
+
+  /** Waits for enough permits. */
+  readonly awaitFree: Effect.Effect<void, Failure> = Effect.suspend(() =>
+    Effect.flatMap(
+      patiently(this.isFree),
+      (free) => free ? Effect.void : Effect.andThen(patiently(this.awaitChange), this.awaitFree)
+    )
+  )
+
+  readonly tryFree: Effect.Effect<boolean, Failure> = Effect.suspend(() => this.isFree)
+
+  /**
+   * Makes a node for each permit, if the inner lock is still held. Their names are ours to choose, and tell after a lost
+   * answer whether they were made: all of them or none.
+   */
+  take(data: string): Effect.Effect<Hold, Failure, Scope.Scope> {
+    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+      const { leases } = this.spec
+      const { hold, place } = this.lock
+      const { session } = hold
+      const paths: Array<string> = []
+      for (let i = 0; i < this.permits; i++) {
+        const number = String(place.sequence).padStart(10, "0")
+        paths.push(ZkPath.join(leases, `_c_${yield* makeUuid}-lease-${number}`))
+      }
+      const nodes = paths.map((path) => ({ path, remove: session.remove(path) }))
+      const ops = paths.map((path) => ZkTransaction.create(path, data, { mode: "ephemeral", acl: this.spec.inner.acl }))
+      let isCleared = false
+      const clear = Effect.suspend(() =>
+        isCleared ? Effect.void : Effect.forEach(nodes, (node) => node.remove, { concurrency: "unbounded" })
+      )
+      yield* Effect.addFinalizer(() => clear)
+      while (!(yield* this.isMade(ops, paths))) {
+        // Parents that were missing are there now, or it is worth another try.
+      }
+      const context = yield* Effect.context<never>()
+      const permits = new Hold({
+        session,
+        path: this.spec.path,
+        kind: "shared",
+        nodes,
+        halfTick: this.spec.inner.halfTick,
+        context: Context.add(context, Held, [])
+      })
+      yield* unguarded(permits.start)
+      yield* Effect.addFinalizer(() =>
+        Effect.map(permits.release, () => {
+          isCleared = true
+        })
+      )
+      for (const node of nodes) {
+        const candidate = new Candidate(session, leases, node)
+        candidate.onGone = (reason) => permits.lose(reason)
+        yield* Effect.forkScoped(unguarded(follow(candidate)), { startImmediately: true })
+      }
+      return permits
+    }))
+  }
+
+  private isMade(
+    ops: ReadonlyArray<ZkTransaction.CreateOp>,
+    paths: ReadonlyArray<string>
+  ): Effect.Effect<boolean, Failure> {
+    return Effect.gen({ self: this }, function*() {
+      const made = yield* Effect.result(this.lock.hold.guard(ops))
+      if (Result.isSuccess(made)) return true
+      const { failure } = made
+      if (failure._tag === "MultiFailed") {
+        if (failure.cause._tag === "NodeExists") return true
+        if (failure.cause._tag !== "NoNode") return yield* failure
+        yield* this.client.ensurePath(this.spec.leases, this.parents)
+        return false
+      }
+      if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") return yield* failure
+      const [first = this.spec.leases] = paths
+      yield* this.client.sync(this.spec.leases)
+      return Option.isSome(yield* this.client.exists(first))
+    })
+  }
+}
+
+interface Wanted {
+  readonly permits: number
+  readonly waits: boolean
+  readonly timeout: number | undefined
+}
+
+/** Gets in line, is served, and leaves the line. */
+const serve = (
+  semaphore: Semaphore,
+  wanted: Wanted,
+  scope: Scope.Scope
+): Effect.Effect<Hold | undefined, Exclude<Failure, LockLost> | LockTimeout> =>
+  Effect.scoped(Effect.gen(function*() {
+    const { spec } = semaphore
+    // Ahead of waiting: what can never be had need not be waited for.
+    const max = yield* semaphore.stored(spec.client)
+    if (wanted.permits > max) {
+      return yield* new PermitsExceeded({ path: spec.path, permits: wanted.permits, max })
+    }
+    const attempt: Attempt = { waits: wanted.waits, timeout: undefined, revoke: undefined, onStatus: undefined }
+    const lock = yield* acquire(spec.inner, attempt)
+    if (lock === undefined) return undefined
+    const serving = new Serving(semaphore, lock, wanted.permits)
+    const data = yield* owner.describe({ custom: spec.inner.owner, revoke: undefined, patience: undefined })
+    const served = Effect.gen(function*() {
+      if (wanted.waits) yield* serving.awaitFree
+      else if (!(yield* serving.tryFree)) return undefined
+      return yield* Scope.provide(serving.take(data), scope)
+    })
+    return yield* Effect.catchTag(served, "LockLost", (lost) =>
+      Effect.fail(new LockNotAcquired({ path: spec.path, cause: toCause(lost, lock.hold.session) })))
+  }))
+
+/** Why whoever was being served is served no more. */
+const toCause = ({ path, reason }: LockLost, session: ZkSession): NotAcquiredCause => {
+  const outcome = { operation: "acquire", path, maybeApplied: false }
+  if (reason === "closed") return new SessionClosed(outcome)
+  if (reason === "removed") return new CandidateRemoved({ path })
+  return new SessionExpired({ ...outcome, sessionId: session.sessionId })
+}
+
+type TakeError = LockNotAcquired | LockTimeout | PermitsExceeded | SemaphoreMismatch
+
+const isGone = (error: { readonly _tag: string }): boolean => {
+  const { _tag } = error instanceof LockNotAcquired ? error.cause : error
+  return _tag === "CandidateRemoved" || _tag === "SessionExpired"
+}
+
+const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Hold | undefined, TakeError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const { inner, path } = semaphore.spec
+      if (!Number.isInteger(wanted.permits) || wanted.permits < 1) {
+        const reason = `${wanted.permits} is no number of permits`
+        const cause = new InvalidInput({ operation: "ZkSemaphore.acquire", path, reason })
+        return yield* new LockNotAcquired({ path, cause })
+      }
+      const clock = yield* Clock.Clock
+      const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const begun = now()
+      const outer = yield* Effect.scope
+      while (true) {
+        const scope = yield* Scope.fork(outer)
+        const left = wanted.timeout === undefined ? undefined : Math.max(0, wanted.timeout - (now() - begun))
+        const exit = yield* Effect.exit(restore(within(serve(semaphore, wanted, scope), left)))
+        if (Exit.isSuccess(exit) && exit.value !== undefined) {
+          metrics.waited(now() - begun, yield* Effect.context<never>())
+          return exit.value
+        }
+        yield* Scope.close(scope, exit)
+        if (Exit.isSuccess(exit)) return undefined
+        const found = Cause.findError(exit.cause)
+        // Interrupted, or a defect.
+        if (Result.isFailure(found)) return yield* Effect.failCause(found.failure)
+        const error = found.success
+        if (error._tag === "TimedOut") return yield* new LockTimeout({ path, timeout: wanted.timeout ?? 0 })
+        if (isGone(error) && wanted.waits && inner.onCandidateLost === "requeue") continue
+        switch (error._tag) {
+          case "LockNotAcquired":
+          case "LockTimeout":
+          case "PermitsExceeded":
+          case "SemaphoreMismatch":
+            return yield* error
+          case "MultiFailed":
+            return yield* new LockNotAcquired({ path, cause: error.cause })
+          default:
+            return yield* new LockNotAcquired({ path, cause: error })
+        }
+      }
+    })
+  )
+
+const makeHandle = (path: string, permits: number, hold: Hold): ZkSemaphore.Permits => {
+  let isReleased = false
+  const whyNot = (): LossReason | undefined => isReleased ? "released" : hold.whyNot()
+  const whileHeld = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LockLost, R> =>
+    Effect.suspend((): Effect.Effect<A, E | LockLost, R> => {
+      const reason = whyNot()
+      return reason === undefined ? effect : Effect.fail(new LockLost({ path, reason }))
+    })
+  return {
+    permits,
+    paths: hold.paths,
+    isHeld: Effect.sync(() => whyNot() === undefined),
+    lost: hold.awaitLoss,
+    guard: (ops) => whileHeld(hold.guard(ops)),
+    use: (body) => whileHeld(traced("ZkSemaphore", "use", path, hold.use(body))),
+    release: Effect.suspend(() => {
+      if (isReleased) return Effect.succeed(false)
+      isReleased = true
+      return hold.release
+    })
+  }
+}
+
+const toMillis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))
+
+const holders = (spec: Spec): Effect.Effect<ReadonlyArray<ZkSemaphore.PermitHolder>, NoAuth | SessionError> =>
+  Effect.gen(function*() {
+    const names = yield* namesOf(spec.client, spec.leases)
+    const read = yield* Effect.forEach(names, (name) => {
+      const path = ZkPath.join(spec.leases, name)
+      return Effect.map(
+        spec.client.getDataOption(path),
+        Option.map(({ stat, text }): ZkSemaphore.PermitHolder => ({
+          path,
+          sessionId: stat.ephemeralOwner,
+          created: ZkStat.created(stat),
+          owner: owner.read(text),
+          text
+        }))
+      )
+    }, { concurrency: 16 })
+    return read.flatMap(Option.toArray)
+  })
+
+const resize = (semaphore: Semaphore, permits: number): Effect.Effect<void, CreateError | QuotaExceeded> =>
+  Effect.suspend(() => {
+    const { client, inner, path } = semaphore.spec
+    const invalid = problem(permits)
+    if (invalid !== undefined) {
+      return Effect.fail(new InvalidInput({ operation: "ZkSemaphore.resize", path, reason: invalid }))
+    }
+    return Effect.map(client.createOrSet(path, String(permits), { acl: inner.acl }), () => semaphore.resized())
+  })
+
+const problem = (permits: number): string | undefined =>
+  toPermits(String(permits)) === undefined ? `${String(permits)} is no number of permits` : undefined
+
+export const make = (
+  client: ZkClient,
+  name: string,
+  options: ZkSemaphore.Options
+): Effect.Effect<ZkSemaphore.ZkSemaphore, InvalidPath | InvalidInput> =>
+  Effect.suspend((): Effect.Effect<ZkSemaphore.ZkSemaphore, InvalidPath | InvalidInput> => {
+    const { root = defaultRoot } = options
+    const path = name.startsWith("/") ? name : root === "/" ? `/${name}` : `${root}/${name}`
+    const reason = path === "/" ? "permits need a node of their own" : ZkPath.problem(path)
+    if (reason !== undefined) return Effect.fail(new InvalidPath({ path, reason }))
+    const halfTick = options.tickTime === undefined ? undefined : toMillis(options.tickTime) / 2
+    const invalid = halfTick !== undefined && !(halfTick > 0) ? "a tick takes time" : problem(options.permits)
+    if (invalid !== undefined) {
+      return Effect.fail(new InvalidInput({ operation: "ZkSemaphore.make", path, reason: invalid }))
+    }
+    const inner: LockSpec = {
+      client,
+      path: ZkPath.join(path, "locks"),
+      kind: "exclusive",
+      isReadWrite: false,
+      layout: layouts.curator,
+      acl: options.acl,
+      owner: options.owner,
+      reentrant: false,
+      lostOn: "lease",
+      onCandidateLost: options.onCandidateLost ?? "fail",
+      halfTick
+    }
+    const spec: Spec = { client, path, leases: ZkPath.join(path, "leases"), permits: options.permits, inner }
+    return Effect.succeed(assemble(new Semaphore(spec)))
+  })
+
+const assemble = (semaphore: Semaphore): ZkSemaphore.ZkSemaphore => {
+  const { spec } = semaphore
+  const run = (wanted: Wanted) =>
+    traced(
+      "ZkSemaphore",
+      "acquire",
+      spec.path,
+      Effect.map(
+        take(semaphore, wanted),
+        (hold) => hold === undefined ? undefined : makeHandle(spec.path, wanted.permits, hold)
+      )
+    )
+  // Without a limit there is no LockTimeout, and whoever waits has something in the end.
+  type Waited = Effect.Effect<ZkSemaphore.Permits, ZkSemaphore.AcquireError, Scope.Scope>
+  const waitFor = (permits = 1) => run({ permits, waits: true, timeout: undefined }) as Waited
+  const waitUpTo = (duration: Duration.Input, permits = 1) =>
+    run({ permits, waits: true, timeout: toMillis(duration) }) as Effect.Effect<
+      ZkSemaphore.Permits,
+      ZkSemaphore.AcquireError | LockTimeout,
+      Scope.Scope
+    >
+  const withPermits = (
+    permits: number,
+    body:
+      | Effect.Effect<unknown, unknown, unknown>
+      | ((permits: ZkSemaphore.Permits) => Effect.Effect<unknown, unknown, unknown>),
+    options?: { readonly timeout?: Duration.Input | undefined }
+  ) =>
+    Effect.scoped(Effect.flatMap(
+      options?.timeout === undefined ? waitFor(permits) : waitUpTo(options.timeout, permits),
+      (handle) => handle.use(typeof body === "function" ? body(handle) : body)
+    ))
+  const max = semaphore.stored(spec.client)
+  return {
+    [TypeId]: TypeId,
+    path: spec.path,
+    withPermits: withPermits as ZkSemaphore.ZkSemaphore["withPermits"],
+    acquire: waitFor,
+    acquireTimeout: waitUpTo,
+    tryAcquire: (permits = 1) =>
+      Effect.map(
+        run({ permits, waits: false, timeout: undefined }) as Effect.Effect<
+          ZkSemaphore.Permits | undefined,
+          ZkSemaphore.AcquireError,
+          Scope.Scope
+        >,
+        Option.fromUndefinedOr
+      ),
+    max,
+    available: Effect.map(
+      Effect.all([max, namesOf(spec.client, spec.leases)]),
+      ([all, leases]) => Math.max(0, all - leases.length)
+    ),
+    holders: holders(spec),
+    resize: (permits) => resize(semaphore, permits)
+  }
+}

@@ -1,0 +1,40 @@
+/** Time limits for what must not be undone half way. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+
+export interface TimedOut {
+  readonly _tag: "TimedOut"
+}
+
+const timedOut: TimedOut = { _tag: "TimedOut" }
+
+/**
+ * Gives up after a time, unless the effect succeeds all the same in being interrupted: what it did then is not undone.
+ */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number | undefined
+): Effect.Effect<A, E | TimedOut, R> => {
+  if (millis === undefined) return effect
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(restore(effect), { startImmediately: true, uninterruptible: "inherit" })
+      let isUp = false
+      const timer = yield* Effect.forkChild(
+        Effect.andThen(
+          Effect.sleep(Duration.millis(millis)),
+          Effect.sync(() => {
+            isUp = true
+            fiber.interruptUnsafe()
+          })
+        )
+      )
+      const exit = yield* Effect.onInterrupt(restore(Fiber.await(fiber)), () => Fiber.interrupt(fiber))
+      timer.interruptUnsafe()
+      const isInterrupted = Exit.isFailure(exit) && Exit.hasInterrupts(exit)
+      return yield* isInterrupted && isUp ? Effect.fail(timedOut) : exit
+    })
+  )
+}
