@@ -65,7 +65,11 @@ describe.concurrent("examples [EX-01]", () => {
     assert.deepStrictEqual(programs.toSorted(), [
       "connect-and-read.ts",
       "errors-by-tag.ts",
+      "fenced-store.ts",
+      "giving-way.ts",
+      "scheduled-job.ts",
       "session-expires.ts",
+      "shared-file.ts",
       "two-clusters.ts",
       "unknown-outcome.ts",
       "watch-configuration.ts"
@@ -113,6 +117,47 @@ describe.concurrent("examples [EX-01]", () => {
   it.live("two-clusters", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* lines("two-clusters"), ["billing: limits, prices", "search: limits"])
+    }))
+
+  it.live("scheduled-job does the work of each date once although an answer is lost", () =>
+    Effect.gen(function*() {
+      const example = yield* start("scheduled-job")
+      const lost = yield* example.proxy.swallowReply({ op: "create2", path: /lock-/ })
+      const said = yield* example.lines
+      assert.strictEqual((yield* lost.fired).op, "create2")
+      for (const date of ["2026-01-30", "2026-01-31"]) {
+        assert.strictEqual(said.filter((line) => line === `${date}: making the report`).length, 1, said.join("\n"))
+        assert.strictEqual(said.filter((line) => line === `${date}: nothing left to do`).length, 2, said.join("\n"))
+      }
+    }))
+
+  it.live("shared-file is never seen torn", () =>
+    Effect.gen(function*() {
+      const said = yield* lines("shared-file")
+      assert.strictEqual(said.filter((line) => line === "whole: 2 pages").length, 4, said.join("\n"))
+      assert.includeMembers(said, ["edition 2 is out (shared)", "edition 3 is out (shared)"])
+    }))
+
+  it.live("giving-way gives way", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* lines("giving-way"), [
+        "batch: a",
+        "batch: giving way to urgent",
+        "urgent: one page",
+        "batch: b",
+        "batch: c",
+        "batch: done"
+      ])
+    }))
+
+  it.live("fenced-store refuses a holder of the past", () =>
+    Effect.gen(function*() {
+      const said = yield* lines("fenced-store")
+      assert.deepStrictEqual(said.slice(-3), [
+        "removed",
+        "refused: another has held the lock since",
+        "the store: by the second holder"
+      ])
     }))
 
   it.live("session-expires announces itself in every session", () =>
