@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Acl } from "../../ZkAcl.ts"
 import type { CreateError, ZkClient } from "../../ZkClient.ts"
-import type { MultiFailed, NoAuth, SessionError } from "../../ZkError.ts"
+import type { BadVersion, MultiFailed, NoAuth, QuotaExceeded, SessionError } from "../../ZkError.ts"
 import { SessionClosed, SessionExpired } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { ZkSession } from "../../ZkSession.ts"
@@ -69,10 +69,11 @@ export interface Acquired {
   readonly revoked: Deferred.Deferred<void>
   /** The scope that all of it goes with, for what is added to it later. */
   readonly scope: Scope.Scope
-  readonly onStatus: Attempt["onStatus"]
+  /** Gives it back, or one hold of several. Only the first time; others are told that it was not held. */
+  readonly release: Effect.Effect<boolean>
 }
 
-type Failure = CreateError | MultiFailed | SequenceExhausted | CandidateGone | LockAlreadyHeld
+type Failure = CreateError | BadVersion | MultiFailed | SequenceExhausted | CandidateGone | LockAlreadyHeld
 
 /** The candidate is no more. A signal between the steps below. */
 class CandidateGone {
@@ -160,21 +161,25 @@ class Acquisition {
     )
   )
 
-  private readonly status = (status: Status): Effect.Effect<void> => this.attempt.onStatus?.(status) ?? Effect.void
+  /** Nobody waits for what is done about it. */
+  private readonly status = (status: Status): Effect.Effect<void> =>
+    this.attempt.onStatus === undefined
+      ? Effect.void
+      : Effect.map(Effect.context<never>(), (context) => this.tell(context, status))
+
+  private tell(context: Context.Context<never>, status: Status): void {
+    if (this.attempt.onStatus !== undefined) Effect.runForkWith(context)(unguarded(this.attempt.onStatus(status)))
+  }
 
   /** Of those in the way, asks each once to give way. */
-  private ask(blockers: ReadonlyArray<Place>): Effect.Effect<void, NoAuth | SessionError> {
+  private ask(blockers: ReadonlyArray<Place>): Effect.Effect<void, NoAuth | BadVersion | QuotaExceeded | SessionError> {
     const { parent, session } = this.candidate
     const fresh = blockers.filter(({ name }) => !this.asked.has(name))
     return Effect.forEach(fresh, ({ name }) => {
       const message = session.client.setData(ZkPath.join(parent, name), this.spec.layout.revocation)
-      return Effect.map(
-        // Without a version there is no BadVersion, and a message has no quota of its own.
-        Effect.catchTags(message, { NoNode: () => Effect.void, BadVersion: Effect.die, QuotaExceeded: Effect.die }),
-        () => {
-          this.asked.add(name)
-        }
-      )
+      return Effect.map(Effect.catchTag(message, "NoNode", () => Effect.void), () => {
+        this.asked.add(name)
+      })
     }, { concurrency: 16, discard: true })
   }
 
@@ -200,7 +205,8 @@ class Acquisition {
         }
         return undefined
       }
-      const isFree = (yield* this.blockers()).length === 0 && this.isProven
+      // Bounded by the life of the session.
+      const isFree = (yield* patiently(this.blockers())).length === 0 && this.isProven
       return isFree ? yield* this.grant : undefined
     }))
   }
@@ -216,9 +222,7 @@ class Acquisition {
     const context = yield* Effect.context<never>()
     const scope = yield* Effect.scope
     const { path } = candidate.node
-    const tell = (status: Status): void => {
-      Effect.runForkWith(context)(unguarded(this.status(status)))
-    }
+
     const hold: Hold = new Hold({
       session: candidate.session,
       path: spec.path,
@@ -226,7 +230,8 @@ class Acquisition {
       nodes: [candidate.node],
       halfTick: spec.halfTick,
       context: Context.add(context, Held, []),
-      onEnd: (reason) => tell(reason === "released" ? { _tag: "Released", path } : { _tag: "Lost", path, reason })
+      onEnd: (reason) =>
+        this.tell(context, reason === "released" ? { _tag: "Released", path } : { _tag: "Lost", path, reason })
     })
     candidate.onGone = (reason) => {
       if (hold.paths.includes(path) || reason !== "removed") hold.lose(reason)
@@ -234,7 +239,8 @@ class Acquisition {
     yield* unguarded(hold.start)
     yield* this.follow
     if (spec.lostOn === "suspended") yield* Effect.forkScoped(unguarded(loseOnSuspension(hold)))
-    yield* Effect.addFinalizer(() => Effect.asVoid(hold.release))
+    const release = onlyOnce(hold.release)
+    yield* Effect.addFinalizer(() => Effect.asVoid(release))
     yield* this.status({ _tag: "Held", path })
     const acquired: Acquired = {
       hold,
@@ -242,7 +248,7 @@ class Acquisition {
       place,
       revoked: this.revoked,
       scope,
-      onStatus: this.attempt.onStatus
+      release
     }
     return acquired
   })
@@ -313,20 +319,32 @@ const warnOfMix = (spec: LockSpec, names: ReadonlyArray<string>): Effect.Effect<
 
 const isOwnUpgrade = (held: Kind, wanted: Kind): boolean => held === "exclusive" || wanted === "shared"
 
+const onlyOnce = (release: Effect.Effect<boolean>): Effect.Effect<boolean> => {
+  let isDone = false
+  return Effect.suspend(() => {
+    if (isDone) return Effect.succeed(false)
+    isDone = true
+    return release
+  })
+}
+
+/** What a hold came from, for those who hold it once more. */
+const origins = new WeakMap<Hold, Acquired>()
+
 /** Holds once more what surrounds the caller, if that is asked for. */
-const reenter = (spec: LockSpec, hold: Hold): Effect.Effect<Hold, LockAlreadyHeld, Scope.Scope> =>
+const reenter = (spec: LockSpec, hold: Hold): Effect.Effect<Acquired | undefined, LockAlreadyHeld, Scope.Scope> =>
   Effect.suspend(() => {
     if (!spec.reentrant || !isOwnUpgrade(hold.kind, spec.kind)) {
       return Effect.fail(new LockAlreadyHeld({ path: spec.path, held: hold.kind, wanted: spec.kind }))
     }
+    const origin = origins.get(hold)
+    if (origin === undefined) return Effect.succeed(undefined)
     return Effect.uninterruptible(Effect.suspend(() => {
       hold.again()
-      return Effect.as(Effect.addFinalizer(() => Effect.asVoid(hold.release)), hold)
+      const release = onlyOnce(hold.release)
+      return Effect.as(Effect.addFinalizer(() => Effect.asVoid(release)), { ...origin, release })
     }))
   })
-
-/** What a hold came from, for those who hold it once more. */
-const origins = new WeakMap<Hold, Acquired>()
 
 const once = (spec: LockSpec, attempt: Attempt): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> =>
   Effect.gen(function*() {
@@ -335,10 +353,7 @@ const once = (spec: LockSpec, attempt: Attempt): Effect.Effect<Acquired | undefi
     const surrounding = (yield* Held).find((hold) =>
       hold.key === key && hold.session.sessionId === session.sessionId && hold.whyNot() === undefined
     )
-    if (surrounding !== undefined) {
-      const hold = yield* reenter(spec, surrounding)
-      return origins.get(hold)
-    }
+    if (surrounding !== undefined) return yield* reenter(spec, surrounding)
     const data = yield* owner.describe({
       custom: spec.owner,
       revoke: attempt.revoke,
@@ -385,7 +400,9 @@ export const acquire = (
         const exit = yield* Effect.exit(restore(within(Scope.provide(once(spec, attempt), scope), left)))
         if (Exit.isSuccess(exit) && exit.value !== undefined) {
           metrics.waited(now() - begun, yield* Effect.context<never>())
-          return exit.value
+          // Whoever gives back early, in a scope that lives long, leaves nothing in it.
+          const release = Effect.tap(exit.value.release, () => Scope.close(scope, Exit.void))
+          return { ...exit.value, release: Effect.uninterruptible(release) }
         }
         yield* Scope.close(scope, exit)
         if (Exit.isSuccess(exit)) return undefined

@@ -52,9 +52,9 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
     guard: (ops) => whileHeld(hold.guard(ops)),
     use: (body) => whileHeld(traced("ZkLock", "use", spec.path, hold.use(body))),
     release: Effect.suspend(() => {
-      if (isReleased) return Effect.succeed(false)
+      if (isReleased || isDowngraded) return Effect.succeed(false)
       isReleased = true
-      return Effect.map(hold.release, (wasHeld) => wasHeld && !isDowngraded)
+      return acquired.release
     }),
     downgrade: whileHeld(
       Effect.map(downgrade(spec, acquired), (shared): ZkLock.SharedHandle => {
