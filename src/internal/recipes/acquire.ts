@@ -15,6 +15,7 @@ import { SessionClosed, SessionExpired } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { ZkSession } from "../../ZkSession.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
+import { isTraced } from "../tracing.ts"
 import { Held, Hold, unguarded } from "./hold.ts"
 import type { Layout } from "./layout.ts"
 import type { Lease } from "./lease.ts"
@@ -264,10 +265,15 @@ class Acquisition {
     const steadily = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
       attempt.waits ? patiently(effect) : effect
     let names = known
+    let isFirst = true
     while (true) {
       const blockers = yield* steadily(this.blockers(names))
       names = undefined
-      if (this.ahead === undefined) metrics.queued(blockers.length, yield* Effect.context<never>())
+      if (isFirst) {
+        isFirst = false
+        metrics.queued(blockers.length, yield* Effect.context<never>())
+        yield* annotate(blockers.length)
+      }
       const last = blockers.at(-1)
       if (last === undefined) {
         while (!this.isProven) yield* steadily(this.prove)
@@ -293,6 +299,10 @@ class Acquisition {
     }
   }
 }
+
+/** Tells the span of the acquisition how many were ahead, if there is one. */
+const annotate = (ahead: number): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => isTraced(fiber) ? Effect.annotateCurrentSpan("zookeeper.lock.ahead", ahead) : Effect.void)
 
 const loseOnSuspension = (hold: Hold): Effect.Effect<void> =>
   hold.session.client.stateChanges.pipe(
