@@ -1,6 +1,6 @@
 /** What the names below a lock's node mean, so that clients of other languages and ours exclude each other. */
-import * as ZkPath from "../../ZkPath.ts"
 import type { Kind, Place } from "./queue.ts"
+import { readNumber } from "./queue.ts"
 
 export type LayoutName = "curator" | "kazoo" | "zktools"
 
@@ -19,9 +19,6 @@ export interface Layout {
   /** What is written into a candidate to ask its owner to give way. */
   readonly revocation: string
 }
-
-/** Behind the name comes the number and nothing else. */
-const readNumber = (text: string): number | undefined => /^-?\d{9,10}$/.test(text) ? ZkPath.sequence(text) : undefined
 
 const parser = (patterns: ReadonlyArray<readonly [pattern: string, kind: Kind]>) => (name: string) => {
   for (const [pattern, kind] of patterns) {

@@ -11,6 +11,16 @@ export interface Place {
   readonly sequence: number
 }
 
+/**
+ * The number that stands behind the name of a candidate, and nothing but that: a minus sign in front is one. In a whole
+ * name it could be the name's last character (see `ZkPath.sequence`).
+ */
+export const readNumber = (text: string): number | undefined => {
+  if (!/^(\d{10}|-\d{9,10})$/.test(text)) return undefined
+  const number = Number(text)
+  return (number | 0) === number ? number : undefined
+}
+
 /** Numbers go round from 2147483647 to -2147483648; of two, the one that is less than half way behind is the later. */
 export const compare = (a: Place, b: Place): number => {
   const distance = (a.sequence - b.sequence) | 0

@@ -15,6 +15,7 @@ import type { NoAuth, NoNode, SessionError } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { EphemeralNode, ZkSession } from "../../ZkSession.ts"
 import { SequenceExhausted } from "./lockErrors.ts"
+import { readNumber } from "./queue.ts"
 
 /** Between tries of what passes by itself. */
 const pause = Duration.millis(250)
@@ -102,7 +103,8 @@ export const enter = Effect.fnUntraced(function*(
     if (Result.isSuccess(created)) {
       const candidate = new Candidate(session, parent, created.success)
       // Numbers that have gone round come before those they should follow.
-      const sequence = ZkPath.sequence(candidate.name)
+      const at = candidate.name.lastIndexOf(entry.name) + entry.name.length
+      const sequence = readNumber(candidate.name.slice(at))
       if (sequence !== undefined && sequence >= 0) {
         const { czxid } = created.success.stat
         return { candidate, czxid, names: Result.isSuccess(listed) ? listed.success.children : undefined }
