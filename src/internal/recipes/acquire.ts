@@ -185,8 +185,8 @@ class Acquisition {
   }
 
   /**
-   * Deletes who is in the way, if the own node is there. What follows up to the grant belongs to it, so that nobody
-   * loses the lock to one who then gives up.
+   * Deletes who is in the way, if the own node is there. Nobody may lose the lock to one who then gives up: so what
+   * became of it is found out, and what follows up to the grant belongs to it. The end of the session bounds it.
    */
   private takeOver(blockers: ReadonlyArray<Place>): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> {
     const { node, parent, session } = this.candidate
@@ -200,15 +200,16 @@ class Acquisition {
         const { failure } = done
         if (failure._tag === "MultiFailed") {
           if (failure.cause._tag !== "NoNode") return yield* failure
-          if (failure.index === 0) return yield* this.gone("removed")
-        } else if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") {
-          return yield* failure
+          // One of them has gone meanwhile: the others are still there.
+          return failure.index === 0 ? yield* this.gone("removed") : undefined
         }
-        return undefined
+        if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") return yield* failure
+        // Behind this all of them are gone, or none: then it was not applied, and never will be.
+        yield* patiently(session.client.sync(parent))
       }
-      // Bounded by the life of the session.
-      const isFree = (yield* patiently(this.blockers())).length === 0 && this.isProven
-      return isFree ? yield* this.grant : undefined
+      if ((yield* patiently(this.blockers())).length > 0) return undefined
+      while (!this.isProven) yield* patiently(this.prove)
+      return yield* this.grant
     }))
   }
 
