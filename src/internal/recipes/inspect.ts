@@ -54,33 +54,32 @@ export const contenders = (lock: Inspected): Effect.Effect<ReadonlyArray<Contend
 export const isLocked = (lock: Inspected): Effect.Effect<boolean, NoAuth | SessionError> =>
   Effect.map(queueOf(lock), (queue) => queue.length > 0)
 
-/** Does something to every candidate; gives how many were still there for it. */
+/**
+ * Does something to every candidate; gives how many were still there for it. From the end of the line on: whoever
+ * waits must not come to hold the lock in between.
+ */
 const forEachCandidate = <E>(
   lock: Inspected,
-  f: (path: string) => Effect.Effect<unknown, E>
-): Effect.Effect<number, Exclude<E, { readonly _tag: "NoNode" }> | NoAuth | SessionError> =>
+  isDone: (path: string) => Effect.Effect<boolean, E>
+): Effect.Effect<number, E | NoAuth | SessionError> =>
   Effect.flatMap(queueOf(lock), (queue) =>
     Effect.map(
-      Effect.forEach(
-        queue,
-        ({ name }) =>
-          f(ZkPath.join(lock.path, name)).pipe(
-            Effect.as(1),
-            Effect.catchIf(
-              (error): error is Extract<E, { readonly _tag: "NoNode" }> =>
-                (error as { readonly _tag?: string })._tag === "NoNode",
-              () => Effect.succeed(0)
-            )
-          ),
-        { concurrency }
-      ),
-      (counts) => counts.reduce<number>((sum, count) => sum + count, 0)
-    )) as never
+      Effect.forEach([...queue].reverse(), ({ name }) => isDone(ZkPath.join(lock.path, name)), { concurrency }),
+      (done) => done.filter(Boolean).length
+    ))
+
+const hasGone = () => Effect.succeed(false)
 
 export const revokeAll = (
   lock: Inspected
 ): Effect.Effect<number, NoAuth | BadVersion | QuotaExceeded | SessionError> =>
-  forEachCandidate(lock, (path) => lock.client.setData(path, lock.layout.revocation))
+  forEachCandidate(lock, (path) => {
+    const ask = Effect.as(lock.client.setData(path, lock.layout.revocation), true)
+    return Effect.catchTag(ask, "NoNode", hasGone)
+  })
 
 export const clear = (lock: Inspected): Effect.Effect<number, NoAuth | BadVersion | NotEmpty | SessionError> =>
-  forEachCandidate(lock, (path) => lock.client.delete(path))
+  forEachCandidate(lock, (path) => {
+    const remove = Effect.as(lock.client.delete(path), true)
+    return Effect.catchTag(remove, "NoNode", hasGone)
+  })
