@@ -340,7 +340,7 @@ const onlyOnce = (release: Effect.Effect<boolean>): Effect.Effect<boolean> => {
 }
 
 /** What a hold came from, for those who hold it once more. */
-const origins = new WeakMap<Hold, Acquired>()
+export const origins = new WeakMap<Hold, Acquired>()
 
 /** Holds once more what surrounds the caller, if that is asked for. */
 const reenter = (spec: LockSpec, hold: Hold): Effect.Effect<Acquired | undefined, LockAlreadyHeld, Scope.Scope> =>

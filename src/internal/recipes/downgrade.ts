@@ -10,9 +10,10 @@ import * as ZkPath from "../../ZkPath.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
 import { makeUuid } from "../uuid.ts"
 import type { Acquired, LockSpec } from "./acquire.ts"
-import { unguarded } from "./hold.ts"
+import { origins } from "./acquire.ts"
+import { makeHeldNode, unguarded } from "./hold.ts"
 import * as owner from "./owner.ts"
-import { Candidate, follow, goneBy } from "./sequence.ts"
+import { Candidate, follow, goneBy, patiently } from "./sequence.ts"
 
 /**
  * One transaction puts a shared candidate in the writer's place, under the same number, and takes the writer's away: who
@@ -24,18 +25,16 @@ export const downgrade = (spec: LockSpec, acquired: Acquired): Effect.Effect<Acq
     const { hold, place, scope } = acquired
     const { session } = hold
     const { client } = session
-    const reason = hold.whyNot()
-    if (reason !== undefined) return yield* hold.lossOf(reason)
     const number = String(place.sequence).padStart(10, "0")
     const name = `${spec.layout.mark(yield* makeUuid)}${spec.layout.candidate("shared", true)}${number}`
     const path = ZkPath.join(spec.path, name)
-    const node = { path, remove: session.remove(path) }
+    const node = yield* makeHeldNode(session, path)
     const data = yield* owner.describe({ custom: spec.owner, revoke: undefined, patience: undefined })
     const ops = [
       ZkTransaction.create(path, data, { mode: "ephemeral", acl: spec.acl }),
-      ...hold.paths.map((written) => ZkTransaction.delete(written))
+      ZkTransaction.delete(ZkPath.join(spec.path, place.name))
     ]
-    yield* Scope.addFinalizer(scope, node.remove)
+    const goesWithScope = Scope.addFinalizer(scope, node.remove)
 
     const isDone: Effect.Effect<boolean, DowngradeError> = Effect.gen(function*() {
       const done = yield* Effect.result(client.multi(ops))
@@ -49,15 +48,19 @@ export const downgrade = (spec: LockSpec, acquired: Acquired): Effect.Effect<Acq
         return false
       }
       if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") return yield* failure
-      yield* client.sync(spec.path)
-      return Option.isSome(yield* client.exists(path))
+      yield* goesWithScope
+      yield* patiently(client.sync(spec.path))
+      return Option.isSome(yield* patiently(client.exists(path)))
     })
 
     const resolved = yield* Effect.exit(hold.moving(Effect.gen(function*() {
-      while (!(yield* isDone)) {
-        const lost = hold.whyNot()
+      let isDowngraded = false
+      while (!isDowngraded) {
+        const lost = hold.kind === "shared" ? "downgraded" : hold.whyNot()
         if (lost !== undefined) return yield* hold.lossOf(lost)
+        isDowngraded = yield* isDone
       }
+      yield* goesWithScope
       hold.become("shared", [node])
     })))
     if (Exit.isFailure(resolved)) {
@@ -75,5 +78,8 @@ export const downgrade = (spec: LockSpec, acquired: Acquired): Effect.Effect<Acq
     }
     candidate.onGone = (reason) => hold.lose(reason)
     yield* Scope.provide(Effect.forkScoped(unguarded(follow(candidate)), { startImmediately: true }), scope)
-    return { ...acquired, place: { ...place, kind: "shared", name }, revoked }
+    const shared: Acquired = { ...acquired, place: { ...place, kind: "shared", name }, revoked }
+    // Whoever holds it once more from now on holds this.
+    origins.set(hold, shared)
+    return shared
   }))

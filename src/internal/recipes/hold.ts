@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
+import * as Semaphore from "effect/Semaphore"
 import type { InvalidAcl, NoAuth, SessionError } from "../../ZkError.ts"
 import { MultiFailed } from "../../ZkError.ts"
 import type { Removal, ZkSession } from "../../ZkSession.ts"
@@ -25,6 +26,10 @@ export interface HeldNode {
   readonly path: string
   readonly remove: Effect.Effect<Removal>
 }
+
+/** A node that is removed once, however often that is asked for. */
+export const makeHeldNode = (session: ZkSession, path: string): Effect.Effect<HeldNode> =>
+  Effect.map(Effect.cached(session.remove(path)), (remove) => ({ path, remove }))
 
 export interface HoldOptions {
   readonly session: ZkSession
@@ -51,6 +56,7 @@ export class Hold implements Member {
   private nodes: ReadonlyArray<HeldNode>
   kind: Kind
   private isMoving = false
+  private readonly moves = Semaphore.makeUnsafe(1)
   /** How often it is held: more than once if it is re-entrant. */
   private count = 1
   private end: LossReason | undefined
@@ -72,19 +78,16 @@ export class Hold implements Member {
     return this.isMoving ? [] : this.nodes.map((node) => node.path)
   }
 
-  /** While it runs nobody concludes from the end of a node that the hold is lost. */
+  /** While it runs nobody concludes from the end of a node that the hold is lost. One after the other. */
   moving<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.ensuring(
-      Effect.andThen(
-        Effect.sync(() => {
-          this.isMoving = true
-        }),
-        effect
-      ),
-      Effect.sync(() => {
-        this.isMoving = false
-      })
-    )
+    const move = Effect.suspend(() => {
+      this.isMoving = true
+      return effect
+    })
+    const end = Effect.sync(() => {
+      this.isMoving = false
+    })
+    return this.moves.withPermit(Effect.ensuring(move, end))
   }
 
   become(kind: Kind, nodes: ReadonlyArray<HeldNode>): void {
@@ -197,20 +200,23 @@ export class Hold implements Member {
     return Effect.suspend(() => {
       const reason = this.whyNot()
       if (reason !== undefined) return Effect.fail(this.lossOf(reason))
-      const checks = this.paths.map((path) => ZkTransaction.check(path))
+      const { nodes } = this
+      const checks = nodes.map(({ path }) => ZkTransaction.check(path))
       return this.session.client.multi([...checks, ...ops]).pipe(
         // The results stand in the order of the operations, behind those of the checks.
         Effect.map((results) => results.slice(checks.length) as unknown as ZkTransaction.WriteResults<Ops>),
-        Effect.catchTag("MultiFailed", (failed) => Effect.fail(this.guardFailure(failed, checks.length)))
+        Effect.catchTag("MultiFailed", (failed) => Effect.fail(this.guardFailure(failed, nodes)))
       )
     })
   }
 
-  private guardFailure(failed: MultiFailed, checks: number): MultiFailed | LockLost | NoAuth {
+  private guardFailure(failed: MultiFailed, nodes: ReadonlyArray<HeldNode>): MultiFailed | LockLost | NoAuth {
     const { cause, results } = failed
-    const index = failed.index - checks
-    if (index >= 0) return new MultiFailed({ index, cause, results: results.slice(checks) })
+    const index = failed.index - nodes.length
+    if (index >= 0) return new MultiFailed({ index, cause, results: results.slice(nodes.length) })
     if (cause._tag === "NoAuth") return cause
+    // Others may stand for it by now.
+    if (this.isMoving || this.nodes !== nodes) return this.lossOf(this.whyNot() ?? "downgraded")
     this.lose("removed")
     return this.lossOf(this.whyNot() ?? "removed")
   }

@@ -17,6 +17,7 @@ import { layouts } from "./layout.ts"
 import { LockLost } from "./lockErrors.ts"
 import type { LockNotAcquired, LockTimeout, LossReason } from "./lockErrors.ts"
 import type { Kind } from "./queue.ts"
+import { isBlockedBy } from "./queue.ts"
 
 const TypeId = "~effect-zookeeper/ZkLock"
 
@@ -26,7 +27,11 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
   const path = hold.paths[0] ?? spec.path
   let isReleased = false
   let isDowngraded = false
-  const whyNot = (): LossReason | undefined => isReleased ? "released" : isDowngraded ? "downgraded" : hold.whyNot()
+  const whyNot = (): LossReason | undefined => {
+    if (isReleased) return "released"
+    // It may have been another handle that is held once more.
+    return spec.kind === "exclusive" && hold.kind === "shared" ? "downgraded" : hold.whyNot()
+  }
   const whileHeld = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LockLost, R> =>
     Effect.suspend((): Effect.Effect<A, E | LockLost, R> => {
       const reason = whyNot()
@@ -37,7 +42,10 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
     Effect.matchEffect(contenders(spec), {
       onFailure: () => Effect.succeed<ZkLock.Revocation>({ by: [] }),
       onSuccess: (all) => {
-        const by = all.filter(({ owner }) => Option.isSome(owner) && owner.value.revoke === "request")
+        // What others told when they came in is still there while they hold it beside us.
+        const by = all.filter((other) =>
+          Option.isSome(other.owner) && other.owner.value.revoke === "request" && isBlockedBy(other, acquired.place)
+        )
         return Effect.succeed<ZkLock.Revocation>({ by })
       }
     })
@@ -52,14 +60,16 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
     guard: (ops) => whileHeld(hold.guard(ops)),
     use: (body) => whileHeld(traced("ZkLock", "use", spec.path, hold.use(body))),
     release: Effect.suspend(() => {
+      // The other handle gives it back.
       if (isReleased || isDowngraded) return Effect.succeed(false)
+      const wasHeld = whyNot() === undefined
       isReleased = true
-      return acquired.release
+      return Effect.map(acquired.release, (isFirst) => isFirst && wasHeld)
     }),
     downgrade: whileHeld(
       Effect.map(downgrade(spec, acquired), (shared): ZkLock.SharedHandle => {
         isDowngraded = true
-        return { ...makeHandle(spec, shared), kind: "shared" }
+        return asShared(makeHandle({ ...spec, kind: "shared" }, shared))
       })
     )
   }

@@ -45,9 +45,13 @@ export const readQueue = (
 
 const excludes = (a: Kind, b: Kind): boolean => a === "exclusive" || b === "exclusive"
 
+/** Whether somebody's place is behind another, and the two cannot hold the lock together. */
+export const isBlockedBy = (own: Omit<Place, "name">, other: Omit<Place, "name">): boolean =>
+  ((own.sequence - other.sequence) | 0) > 0 && excludes(own.kind, other.kind)
+
 /** Who must go before `own` is granted, in the order of the queue: the last one is the one to wait for. */
 export const blockersOf = (queue: ReadonlyArray<Place>, own: Place): ReadonlyArray<Place> =>
-  queue.filter((other) => ((own.sequence - other.sequence) | 0) > 0 && excludes(own.kind, other.kind))
+  queue.filter((other) => isBlockedBy(own, other))
 
 /** Who holds the lock: all that nobody blocks. */
 export const holdersOf = (queue: ReadonlyArray<Place>): ReadonlyArray<Place> => {
