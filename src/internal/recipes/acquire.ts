@@ -47,7 +47,8 @@ export interface LockSpec {
   readonly acl: ReadonlyArray<Acl> | undefined
   readonly owner: owner.Request["custom"]
   readonly reentrant: boolean
-  readonly lostOn: "lease" | "suspended"
+  /** `removal`: for whoever does nothing but what checks the candidate's node. */
+  readonly lostOn: "lease" | "suspended" | "removal"
   readonly onCandidateLost: "fail" | "requeue"
   readonly halfTick: number | undefined
 }
@@ -214,7 +215,7 @@ class Acquisition {
   }
 
   private get isProven(): boolean {
-    return this.lease.remaining(this.spec.halfTick) > 0
+    return this.spec.lostOn === "removal" || this.lease.remaining(this.spec.halfTick) > 0
   }
 
   private readonly grant: Effect.Effect<Acquired, Failure, Scope.Scope> = Effect.gen({ self: this }, function*() {
@@ -231,6 +232,7 @@ class Acquisition {
       kind: place.kind,
       nodes: [candidate.node],
       halfTick: spec.halfTick,
+      isLeased: spec.lostOn !== "removal",
       context: Context.add(context, Held, []),
       onEnd: (reason) =>
         this.tell(context, reason === "released" ? { _tag: "Released", path } : { _tag: "Lost", path, reason })

@@ -38,6 +38,8 @@ export interface HoldOptions {
   readonly kind: Kind
   readonly nodes: ReadonlyArray<HeldNode>
   readonly halfTick: number | undefined
+  /** Whether it is lost when nobody confirms the session for too long. Default: `true`. */
+  readonly isLeased?: boolean | undefined
   readonly context: Context.Context<never>
   readonly onEnd?: ((reason: LossReason) => void) | undefined
 }
@@ -50,6 +52,7 @@ export class Hold implements Member {
   private readonly lost = Deferred.makeUnsafe<never, LockLost>()
   private readonly options: HoldOptions
   private readonly lease: Lease
+  private readonly isLeased: boolean
   private readonly since: number
   private readonly bodies = new Set<Fiber.Fiber<unknown, unknown>>()
   private readonly stopped = new WeakSet<object>()
@@ -70,6 +73,7 @@ export class Hold implements Member {
     this.kind = options.kind
     this.nodes = options.nodes
     this.lease = leaseOf(options.session)
+    this.isLeased = options.isLeased ?? true
     this.since = options.session.nowUnsafe()
   }
 
@@ -97,11 +101,11 @@ export class Hold implements Member {
 
   readonly awaitLoss: Effect.Effect<never, LockLost> = Deferred.await(this.lost)
 
-  readonly start: Effect.Effect<void> = Effect.suspend(() => this.lease.join(this))
+  readonly start: Effect.Effect<void> = Effect.suspend(() => this.isLeased ? this.lease.join(this) : Effect.void)
 
   /** Why it is not held; `undefined` while it is. Looks at the clock: timers may have been stopped with the process. */
   whyNot(): LossReason | undefined {
-    if (this.end === undefined && this.lease.remaining(this.halfTick) <= 0) this.lose("lease")
+    if (this.end === undefined && this.isLeased && this.lease.remaining(this.halfTick) <= 0) this.lose("lease")
     return this.end
   }
 

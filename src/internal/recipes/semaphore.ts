@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import type { CreateError, ZkClient } from "../../ZkClient.ts"
+import type { CreateError, NodeData, ZkClient } from "../../ZkClient.ts"
 import type { BadVersion, MultiFailed, NoAuth, QuotaExceeded, SessionError } from "../../ZkError.ts"
 import { InvalidInput, InvalidPath, SessionClosed, SessionExpired } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
@@ -23,8 +23,9 @@ import { traced } from "../tracing.ts"
 import { makeUuid } from "../uuid.ts"
 import type { Acquired, Attempt, LockSpec } from "./acquire.ts"
 import { acquire } from "./acquire.ts"
-import { Held, Hold, unguarded } from "./hold.ts"
+import { Held, Hold, makeHeldNode, unguarded } from "./hold.ts"
 import { layouts } from "./layout.ts"
+import { leaseOf } from "./lease.ts"
 import { CandidateRemoved, LockLost, LockNotAcquired, LockTimeout } from "./lockErrors.ts"
 import type { LossReason, NotAcquiredCause } from "./lockErrors.ts"
 import * as metrics from "./lockMetrics.ts"
@@ -69,23 +70,29 @@ class Semaphore {
   stored(client: ZkClient): Effect.Effect<number, CreateError | BadVersion | SemaphoreMismatch> {
     const { path, permits } = this.spec
     return Effect.flatMap(client.getDataOption(path), (found) => {
-      if (Option.isNone(found)) {
-        return Effect.matchEffect(client.create(path, String(permits), { acl: this.spec.inner.acl, parents: true }), {
-          onSuccess: () => this.agree(permits),
-          onFailure: (error) => error._tag === "NodeExists" ? this.stored(client) : Effect.fail(error)
-        })
-      }
-      const { stat, text } = found.value
-      if (text === "") {
-        return Effect.matchEffect(client.setData(path, String(permits), { version: stat.version }), {
-          onSuccess: () => this.agree(permits),
-          onFailure: (error) =>
-            error._tag === "BadVersion" || error._tag === "NoNode" ? this.stored(client) : Effect.fail(error)
-        })
-      }
-      const number = toPermits(text)
-      return number === undefined ? this.tolerate(text) : this.agree(number)
+      if (Option.isSome(found)) return this.read(client, found.value)
+      return Effect.matchEffect(client.create(path, String(permits), { acl: this.spec.inner.acl, parents: true }), {
+        onSuccess: () => this.agree(permits),
+        onFailure: (error) => error._tag === "NodeExists" ? this.stored(client) : Effect.fail(error)
+      })
     })
+  }
+
+  /** The number in this data; ours, which is put there, if there is none. */
+  read(
+    client: ZkClient,
+    { stat, text }: NodeData
+  ): Effect.Effect<number, CreateError | BadVersion | SemaphoreMismatch> {
+    const { path, permits } = this.spec
+    if (text === "") {
+      return Effect.matchEffect(client.setData(path, String(permits), { version: stat.version }), {
+        onSuccess: () => this.agree(permits),
+        onFailure: (error) =>
+          error._tag === "BadVersion" || error._tag === "NoNode" ? this.stored(client) : Effect.fail(error)
+      })
+    }
+    const number = toPermits(text)
+    return number === undefined ? this.tolerate(text) : this.agree(number)
   }
 
   /** What somebody else keeps there is none of ours to change. */
@@ -137,47 +144,51 @@ class Serving {
     this.permits = permits
   }
 
-  private readonly isFree = Effect.suspend(() =>
+  private suffices(max: number, taken: number): Effect.Effect<boolean, PermitsExceeded> {
+    const { permits, spec: { path } } = this
+    return permits > max
+      ? Effect.fail(new PermitsExceeded({ path, permits, max }))
+      : Effect.succeed(taken + permits <= max)
+  }
+
+  readonly isFree: Effect.Effect<boolean, Failure> = Effect.suspend(() =>
     Effect.flatMap(
       Effect.all([this.semaphore.stored(this.client), namesOf(this.client, this.spec.leases)], {
         concurrency: "unbounded"
       }),
-      ([max, leases]) => {
-        const { path } = this.spec
-        if (this.permits > max) return Effect.fail(new PermitsExceeded({ path, permits: this.permits, max }))
-        return Effect.succeed(leases.length + this.permits <= max)
-      }
+      ([max, leases]) => this.suffices(max, leases.length)
     )
   )
 
-  /** Until something has changed among the permits, or in their number. */
-  private readonly awaitChange = Effect.scoped(Effect.gen({ self: this }, function*() {
-    const { hold } = this.lock
-    const [leases, max] = yield* Effect.all([
-      this.client.getChildrenWatch(this.spec.leases),
-      this.client.getDataWatch(this.spec.path)
-    ], { concurrency: "unbounded" })
-    // It may have changed before it was watched.
-    if (yield* this.isFree) return
-    yield* Effect.raceAllFirst([leases.fired, max.fired, hold.awaitLoss])
-  })).pipe(
-    // There is nothing to be watched yet: whoever makes it will not be far.
-    Effect.catchTag("NoNode", () => this.client.ensurePath(this.spec.leases, this.parents))
+  /** Whether there are enough by now; otherwise waits until something changes among the permits, or in their number. */
+  private readonly isFreeOrChanges: Effect.Effect<boolean, Failure> = Effect.scoped(
+    Effect.gen({ self: this }, function*() {
+      const [leases, stored] = yield* Effect.all([
+        this.client.getChildrenWatch(this.spec.leases),
+        this.client.getDataWatch(this.spec.path)
+      ], { concurrency: "unbounded" })
+      const max = yield* this.semaphore.read(this.client, stored.result)
+      if (yield* this.suffices(max, leases.result.children.length)) return true
+      yield* Effect.raceAllFirst([leases.fired, stored.fired, this.lock.hold.awaitLoss])
+      return false
+    })
+  ).pipe(
+    Effect.catchTag("NoNode", () =>
+      Effect.as(
+        Effect.andThen(this.semaphore.stored(this.client), this.client.ensurePath(this.spec.leases, this.parents)),
+        false
+      ))
   )
 
   private get parents() {
     return { mode: "container" as const, acl: this.spec.inner.acl }
   }
 
-  /** Waits for enough permits. */
-  readonly awaitFree: Effect.Effect<void, Failure> = Effect.suspend(() =>
-    Effect.flatMap(
-      patiently(this.isFree),
-      (free) => free ? Effect.void : Effect.andThen(patiently(this.awaitChange), this.awaitFree)
-    )
-  )
-
-  readonly tryFree: Effect.Effect<boolean, Failure> = Effect.suspend(() => this.isFree)
+  /** Waits for enough permits. They are watched only if they do not suffice at first. */
+  readonly awaitFree: Effect.Effect<void, Failure> = Effect.gen({ self: this }, function*() {
+    let isFree = yield* patiently(this.isFree)
+    while (!isFree) isFree = yield* patiently(this.isFreeOrChanges)
+  })
 
   /**
    * Makes a node for each permit, if the inner lock is still held. Their names are ours to choose, and tell after a lost
@@ -193,16 +204,13 @@ class Serving {
         const number = String(place.sequence).padStart(10, "0")
         paths.push(ZkPath.join(leases, `_c_${yield* makeUuid}-lease-${number}`))
       }
-      const nodes = paths.map((path) => ({ path, remove: session.remove(path) }))
+      const nodes = yield* Effect.forEach(paths, (path) => makeHeldNode(session, path))
       const ops = paths.map((path) => ZkTransaction.create(path, data, { mode: "ephemeral", acl: this.spec.inner.acl }))
-      let isCleared = false
-      const clear = Effect.suspend(() =>
-        isCleared ? Effect.void : Effect.forEach(nodes, (node) => node.remove, { concurrency: "unbounded" })
-      )
-      yield* Effect.addFinalizer(() => clear)
-      while (!(yield* this.isMade(ops, paths))) {
+      yield* Effect.addFinalizer(() => Effect.forEach(nodes, (node) => node.remove, { concurrency: "unbounded" }))
+      while (!(yield* patiently(this.isMade(ops, paths)))) {
         // Parents that were missing are there now, or it is worth another try.
       }
+      yield* this.proveUntilLeased(paths)
       const context = yield* Effect.context<never>()
       const permits = new Hold({
         session,
@@ -213,11 +221,7 @@ class Serving {
         context: Context.add(context, Held, [])
       })
       yield* unguarded(permits.start)
-      yield* Effect.addFinalizer(() =>
-        Effect.map(permits.release, () => {
-          isCleared = true
-        })
-      )
+      yield* Effect.addFinalizer(() => permits.release)
       for (const node of nodes) {
         const candidate = new Candidate(session, leases, node)
         candidate.onGone = (reason) => permits.lose(reason)
@@ -243,9 +247,24 @@ class Serving {
       }
       if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") return yield* failure
       const [first = this.spec.leases] = paths
-      yield* this.client.sync(this.spec.leases)
-      return Option.isSome(yield* this.client.exists(first))
+      yield* patiently(this.client.sync(this.spec.leases))
+      return Option.isSome(yield* patiently(this.client.exists(first)))
     })
+  }
+
+  /** Nodes that were found again after a lost answer prove nothing of the session; nor does an answer that came late. */
+  private proveUntilLeased(paths: ReadonlyArray<string>): Effect.Effect<void, Failure> {
+    const { inner, path } = this.spec
+    const lease = leaseOf(this.lock.hold.session)
+    return Effect.gen(function*() {
+      while (lease.remaining(inner.halfTick) <= 0) yield* patiently(lease.prove(paths))
+    }).pipe(
+      Effect.catchTag(
+        "MultiFailed",
+        (failed): Effect.Effect<never, Failure> =>
+          Effect.fail(failed.cause._tag === "NoNode" ? new LockLost({ path, reason: "removed" }) : failed)
+      )
+    )
   }
 }
 
@@ -264,7 +283,8 @@ const serve = (
   Effect.scoped(Effect.gen(function*() {
     const { spec } = semaphore
     // Ahead of waiting: what can never be had need not be waited for.
-    const max = yield* semaphore.stored(spec.client)
+    const stored = semaphore.stored(spec.client)
+    const max = yield* wanted.waits ? patiently(stored) : stored
     if (wanted.permits > max) {
       return yield* new PermitsExceeded({ path: spec.path, permits: wanted.permits, max })
     }
@@ -275,7 +295,7 @@ const serve = (
     const data = yield* owner.describe({ custom: spec.inner.owner, revoke: undefined, patience: undefined })
     const served = Effect.gen(function*() {
       if (wanted.waits) yield* serving.awaitFree
-      else if (!(yield* serving.tryFree)) return undefined
+      else if (!(yield* serving.isFree)) return undefined
       return yield* Scope.provide(serving.take(data), scope)
     })
     return yield* Effect.catchTag(served, "LockLost", (lost) =>
@@ -297,7 +317,12 @@ const isGone = (error: { readonly _tag: string }): boolean => {
   return _tag === "CandidateRemoved" || _tag === "SessionExpired"
 }
 
-const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Hold | undefined, TakeError, Scope.Scope> =>
+interface Taken {
+  readonly hold: Hold
+  readonly release: Effect.Effect<boolean>
+}
+
+const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Taken | undefined, TakeError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const { inner, path } = semaphore.spec
@@ -316,7 +341,10 @@ const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Hold | undefi
         const exit = yield* Effect.exit(restore(within(serve(semaphore, wanted, scope), left)))
         if (Exit.isSuccess(exit) && exit.value !== undefined) {
           metrics.waited(now() - begun, yield* Effect.context<never>())
-          return exit.value
+          const hold = exit.value
+          // Whoever gives back early, in a scope that lives long, leaves nothing in it.
+          const release = Effect.tap(hold.release, () => Scope.close(scope, Exit.void))
+          return { hold, release: Effect.uninterruptible(release) }
         }
         yield* Scope.close(scope, exit)
         if (Exit.isSuccess(exit)) return undefined
@@ -327,11 +355,11 @@ const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Hold | undefi
         if (error._tag === "TimedOut") return yield* new LockTimeout({ path, timeout: wanted.timeout ?? 0 })
         if (isGone(error) && wanted.waits && inner.onCandidateLost === "requeue") continue
         switch (error._tag) {
-          case "LockNotAcquired":
           case "LockTimeout":
           case "PermitsExceeded":
           case "SemaphoreMismatch":
             return yield* error
+          case "LockNotAcquired":
           case "MultiFailed":
             return yield* new LockNotAcquired({ path, cause: error.cause })
           default:
@@ -341,7 +369,7 @@ const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Hold | undefi
     })
   )
 
-const makeHandle = (path: string, permits: number, hold: Hold): ZkSemaphore.Permits => {
+const makeHandle = (path: string, permits: number, { hold, release }: Taken): ZkSemaphore.Permits => {
   let isReleased = false
   const whyNot = (): LossReason | undefined => isReleased ? "released" : hold.whyNot()
   const whileHeld = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LockLost, R> =>
@@ -359,7 +387,7 @@ const makeHandle = (path: string, permits: number, hold: Hold): ZkSemaphore.Perm
     release: Effect.suspend(() => {
       if (isReleased) return Effect.succeed(false)
       isReleased = true
-      return hold.release
+      return release
     })
   }
 }
@@ -422,7 +450,8 @@ export const make = (
       acl: options.acl,
       owner: options.owner,
       reentrant: false,
-      lostOn: "lease",
+      // Permits are taken in a transaction that checks its node: whoever is served may be without a connection for long.
+      lostOn: "removal",
       onCandidateLost: options.onCandidateLost ?? "fail",
       halfTick
     }
@@ -439,7 +468,7 @@ const assemble = (semaphore: Semaphore): ZkSemaphore.ZkSemaphore => {
       spec.path,
       Effect.map(
         take(semaphore, wanted),
-        (hold) => hold === undefined ? undefined : makeHandle(spec.path, wanted.permits, hold)
+        (taken) => taken === undefined ? undefined : makeHandle(spec.path, wanted.permits, taken)
       )
     )
   // Without a limit there is no LockTimeout, and whoever waits has something in the end.
