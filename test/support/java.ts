@@ -8,12 +8,12 @@ import { makeJvmNode } from "./jvmNode.ts"
 import type { Provider, ProviderKind } from "./nodeProcess.ts"
 import { rigError } from "./rigError.ts"
 
-const javaCommand = (): string => {
+export const javaCommand = (): string => {
   const home = process.env["JAVA_HOME"]
   return home !== undefined && existsSync(join(home, "bin/java")) ? join(home, "bin/java") : "java"
 }
 
-const hasJava = async (): Promise<boolean> => (await exec(javaCommand(), ["-version"])).code === 0
+export const hasJava = async (): Promise<boolean> => (await exec(javaCommand(), ["-version"])).code === 0
 
 const provider = (kind: ProviderKind, description: string, classPath: string): Provider => ({
   kind,

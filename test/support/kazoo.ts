@@ -97,6 +97,15 @@ export interface KazooClient {
    * on until the next script, so that a lock can be acquired in one and released in another. A script may block.
    */
   readonly script: (python: string, args?: Readonly<Record<string, string | number | boolean>>) => Ask<KazooValue>
+  /**
+   * Calls a function of a Python file with the client and named arguments. May block; calls that run at the same time
+   * share nothing but the file's globals.
+   */
+  readonly call: (
+    file: URL,
+    name: string,
+    args?: Readonly<Record<string, string | number | boolean>>
+  ) => Ask<KazooValue>
 }
 
 export interface Kazoo {
@@ -183,7 +192,8 @@ const makeClient = (bridge: Bridge, client: string, sessionId: bigint): KazooCli
     exists: (path) => ask("exists", { path }, (value) => value !== null),
     children: (path) => ask("children", { path }, (value) => value as Array<string>),
     ephemerals: (path) => ask("ephemerals", { path }, (value) => value as Array<string>),
-    script: (script, args = {}) => ask("script", { script, args }, (value) => value)
+    script: (script, args = {}) => ask("script", { script, args }, (value) => value),
+    call: (file, name, args = {}) => ask("call", { file: fileURLToPath(file), function: name, args }, (value) => value)
   }
 }
 

@@ -1,5 +1,6 @@
 """Lets the tests drive kazoo: one JSON object per line in, one per line out. Ends when standard input ends."""
 import base64
+import importlib.util
 import json
 import os
 import sys
@@ -11,6 +12,17 @@ from kazoo.client import KazooClient
 clients = {}
 scope = {"clients": clients}
 output = threading.Lock()
+modules = {}
+loading = threading.Lock()
+
+
+def load(file):
+    with loading:
+        if file not in modules:
+            spec = importlib.util.spec_from_file_location(os.path.basename(file)[:-3], file)
+            modules[file] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(modules[file])
+        return modules[file]
 
 
 def decode(value):
@@ -49,6 +61,8 @@ def run(m):
         exec(m["script"], scope)
         return scope.get("result")
     client = clients[name]
+    if op == "call":
+        return getattr(load(m["file"]), m["function"])(client, **m.get("args", {}))
     path = m.get("path")
     if op == "create":
         return client.create(path, decode(m["value"]) or b"", ephemeral=m.get("ephemeral", False),
