@@ -58,6 +58,12 @@ export const kazooProblem: string | undefined = "problem" in python ? python.pro
 /** For `it.live.skipIf(!kazooAvailable)`. */
 export const kazooAvailable: boolean = kazooProblem === undefined
 
+/** How to run Python with kazoo, for programs other than the bridge. */
+export const kazooCommand: { readonly command: string; readonly env: Record<string, string> } | undefined =
+  "problem" in python
+    ? undefined
+    : { command: python.command, env: python.path === undefined ? {} : { PYTHONPATH: python.path } }
+
 if (!kazooAvailable) process.stderr.write(`tests with kazoo are skipped: ${kazooProblem}\n`)
 
 /** What kazoo gave: bytes are `{ base64 }`, integers beyond 2^53 `{ bigint }`, named tuples objects. */

@@ -1,0 +1,171 @@
+/**
+ * Locks per second, ours beside Curator's InterProcessMutex and kazoo's Lock, against one real server, with the CPU time
+ * that each takes of its client. `npm run bench:locks`, or for a first idea `npm run bench:locks -- --quick`.
+ *
+ * The clients take turns within one run, each in a process of its own, and what counts is the median of several rounds:
+ * other work on the machine disturbs them alike. The bare loop is this library's client sending what a lock sends.
+ * Curator and kazoo are what the tests find (see test/support); where one is missing the others are measured.
+ */
+import { Effect } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { curatorProblem, curatorProgram } from "../test/support/curator.ts"
+import { kazooCommand, kazooProblem } from "../test/support/kazoo.ts"
+import { makeServer } from "../test/support/server.ts"
+import type { Measurement, Scenario } from "./locks/command.ts"
+
+const quick = process.argv.includes("--quick")
+const rounds = quick ? 3 : 7
+const scenarios: ReadonlyArray<Scenario> = ["uncontended", "contended"]
+const counts: Record<Scenario, number> = { uncontended: quick ? 500 : 1500, contended: 64 * (quick ? 8 : 24) }
+/** Times to warm up: the machines of Java and Node compile what runs often. */
+const warmUp: Record<Scenario, number> = { uncontended: quick ? 1500 : 4000, contended: 64 * (quick ? 24 : 60) }
+
+const wanted = { uncontendedOfCurator: 2, uncontendedOfBareLoop: 0.9, contendedOfCurator: 1.5 }
+
+type Name = "effect-zookeeper" | "bare loop" | "Curator" | "kazoo"
+
+class Client {
+  readonly name: Name
+  private readonly child: ChildProcess
+  private readonly lines: AsyncIterator<string>
+
+  constructor(name: Name, [command, args]: readonly [command: string, args: ReadonlyArray<string>], env = {}) {
+    this.name = name
+    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } })
+    this.lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]()
+  }
+
+  async hear(): Promise<string> {
+    const { done, value } = await this.lines.next()
+    if (done === true) throw new Error(`the process of ${this.name} ended`)
+    return value
+  }
+
+  async measure(scenario: Scenario, count: number): Promise<Measurement> {
+    this.child.stdin!.write(`${scenario} ${count}\n`)
+    return JSON.parse(await this.hear()) as Measurement
+  }
+
+  async close(): Promise<void> {
+    if (this.child.exitCode !== null) return
+    const ended = new Promise((resolve) => this.child.once("exit", resolve))
+    this.child.stdin!.end()
+    const stubborn = setTimeout(() => this.child.kill("SIGKILL"), 5_000)
+    await ended
+    clearTimeout(stubborn)
+  }
+}
+
+const print = (line = ""): void => void process.stdout.write(`${line}\n`)
+const file = (name: string): URL => new URL(`locks/${name}`, import.meta.url)
+
+const makeClients = async (hosts: string): Promise<ReadonlyArray<Client>> => {
+  const ours = (what: string, path: string) =>
+    [process.execPath, [fileURLToPath(file("ours.ts")), what, hosts, path]] as const
+  const clients = [
+    new Client("effect-zookeeper", ours("lock", "/bench-ours")),
+    new Client("bare loop", ours("bare", "/bench-bare"))
+  ]
+  if (curatorProblem === undefined) {
+    const [java, args] = await curatorProgram(file("CuratorLocks.java"))
+    clients.push(new Client("Curator", [java, [...args, hosts, "/bench-curator"]]))
+  }
+  if (kazooCommand !== undefined) {
+    const { command, env } = kazooCommand
+    clients.push(new Client("kazoo", [command, [fileURLToPath(file("kazoo_locks.py")), hosts, "/bench-kazoo"]], env))
+  } else {
+    print(`without kazoo: ${kazooProblem}`)
+  }
+  for (const client of clients) await client.hear()
+  return clients
+}
+
+const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+type Results = Map<Name, ReadonlyArray<Measurement>>
+
+const report = (results: Record<Scenario, Results>): void => {
+  const of = (scenario: Scenario, name: Name) => results[scenario].get(name) ?? []
+  /** The median over the rounds of what ours did beside another in the same round. */
+  const ratio = (scenario: Scenario, name: Name, key: keyof Measurement): number =>
+    median(of(scenario, "effect-zookeeper").map((mine, round) => mine[key] / (of(scenario, name)[round]?.[key] ?? NaN)))
+  const head = ["", "client", "per second", "of ours", "CPU µs each", "of ours"]
+  const body: Array<ReadonlyArray<string>> = []
+  for (const scenario of scenarios) {
+    for (const [name, measured] of results[scenario]) {
+      body.push([
+        scenario,
+        name,
+        Math.round(median(measured.map(({ rate }) => rate))).toLocaleString("en"),
+        (1 / ratio(scenario, name, "rate")).toFixed(2),
+        Math.round(median(measured.map(({ cpu }) => cpu))).toLocaleString("en"),
+        (1 / ratio(scenario, name, "cpu")).toFixed(2)
+      ])
+    }
+  }
+  const widths = head.map((title, i) => Math.max(title.length, ...body.map((line) => line[i]!.length)))
+  const format = (line: ReadonlyArray<string>): string =>
+    line.map((cell, i) => i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ")
+  print()
+  print("Locks acquired and released, and handed over among 64 contenders (medians of the rounds)")
+  print()
+  print(format(head))
+  print(widths.map((width) => "-".repeat(width)).join("  "))
+  for (const line of body) print(format(line))
+  print()
+  const bare = ratio("uncontended", "bare loop", "rate")
+  const curator = ratio("uncontended", "Curator", "rate")
+  const handedOver = ratio("contended", "Curator", "rate")
+  const met = (is: boolean) => is ? "(met)" : "(NOT met)"
+  print(
+    `uncontended: ${curator.toFixed(2)} times Curator's rate, ${bare.toFixed(2)} times the bare loop's; wanted are ` +
+      `${wanted.uncontendedOfCurator} times or ${wanted.uncontendedOfBareLoop} times ` +
+      met(curator >= wanted.uncontendedOfCurator || bare >= wanted.uncontendedOfBareLoop)
+  )
+  print(
+    `contended: ${handedOver.toFixed(2)} times Curator's rate, wanted are ${wanted.contendedOfCurator} ` +
+      met(handedOver >= wanted.contendedOfCurator)
+  )
+}
+
+const program = Effect.gen(function*() {
+  const server = yield* makeServer({ tickTime: 2_000, jvmFlags: ["-Xmx512m", "-XX:TieredStopAtLevel=4"] })
+  print(`ZooKeeper ${server.version}, Node ${process.version}, ${rounds} rounds`)
+  const clients = yield* Effect.acquireRelease(
+    Effect.promise(() => makeClients(server.connectString)),
+    (clients) => Effect.promise(() => Promise.all(clients.map((client) => client.close())))
+  )
+  const takesPart = (client: Client, scenario: Scenario) => scenario === "uncontended" || client.name !== "bare loop"
+  const measure = (client: Client, scenario: Scenario, count: number) =>
+    Effect.promise(() => client.measure(scenario, count))
+
+  for (const client of clients) {
+    for (const scenario of scenarios) {
+      if (takesPart(client, scenario)) yield* measure(client, scenario, warmUp[scenario])
+    }
+  }
+  const results: Record<Scenario, Map<Name, Array<Measurement>>> = { uncontended: new Map(), contended: new Map() }
+  for (let round = 0; round < rounds; round++) {
+    for (const scenario of scenarios) {
+      const among = clients.filter((client) => takesPart(client, scenario))
+      // Each is first, second, and so on in turn: nobody profits from its place.
+      for (let i = 0; i < among.length; i++) {
+        const client = among[(round + i) % among.length]!
+        const measured = results[scenario].get(client.name) ?? []
+        results[scenario].set(client.name, measured)
+        measured.push(yield* measure(client, scenario, counts[scenario]))
+      }
+    }
+    if (process.stdout.isTTY) process.stdout.write(`\rround ${round + 1} of ${rounds} `)
+  }
+  if (process.stdout.isTTY) process.stdout.write("\r")
+  report(results)
+})
+
+await Effect.runPromise(Effect.scoped(program))
