@@ -69,7 +69,7 @@ export interface Acquired {
   readonly place: Place
   /** Done when somebody has asked for the lock to be given back. */
   readonly revoked: Deferred.Deferred<void>
-  /** The scope that all of it goes with, for what is added to it later. */
+  /** The scope that goes with the last hold of it, for what is added later. */
   readonly scope: Scope.Scope
   /** Gives it back, or one hold of several. Only the first time; others are told that it was not held. */
   readonly release: Effect.Effect<boolean>
@@ -408,16 +408,29 @@ export const acquire = (
       const outer = yield* Effect.scope
       const begun = now()
       while (true) {
-        const scope = yield* Scope.fork(outer)
+        const own = yield* Scope.fork(outer)
+        // What stands for the lock goes with the last hold of it, which may be one that is taken under this.
+        const scope = yield* Scope.make()
+        let giveBack: Effect.Effect<unknown> = Scope.close(scope, Exit.void)
+        yield* Scope.addFinalizer(own, Effect.suspend(() => giveBack))
         const left = attempt.timeout === undefined ? undefined : Math.max(0, attempt.timeout - (now() - begun))
         const exit = yield* Effect.exit(restore(within(Scope.provide(once(spec, attempt), scope), left)))
         if (Exit.isSuccess(exit) && exit.value !== undefined) {
           metrics.waited(now() - begun, yield* Effect.context<never>())
+          const { hold, scope } = exit.value
+          const release = Effect.tap(
+            exit.value.release,
+            // Like all of these scopes it was made here.
+            () => hold.isGivenBack ? Scope.close(scope as Scope.Closeable, Exit.void) : Effect.void
+          )
+          giveBack = release
           // Whoever gives back early, in a scope that lives long, leaves nothing in it.
-          const release = Effect.tap(exit.value.release, () => Scope.close(scope, Exit.void))
-          return { ...exit.value, release: Effect.uninterruptible(release) }
+          return {
+            ...exit.value,
+            release: Effect.uninterruptible(Effect.tap(release, () => Scope.close(own, Exit.void)))
+          }
         }
-        yield* Scope.close(scope, exit)
+        yield* Scope.close(own, exit)
         if (Exit.isSuccess(exit)) return undefined
         const found = Cause.findError(exit.cause)
         // Interrupted, or a defect.

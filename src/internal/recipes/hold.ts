@@ -137,6 +137,10 @@ export class Hold implements Member {
     this.count++
   }
 
+  get isGivenBack(): boolean {
+    return this.count <= 0
+  }
+
   /**
    * Gives it back, or one hold of several. The nodes go in any case, also those of a lock that was lost: the session may
    * live. Tells whether it was held until now.
