@@ -176,10 +176,10 @@ export const awaitDeletion = (
   const { client } = candidate.session
   const path = ZkPath.join(candidate.parent, name)
   const readable = Effect.map(client.getDataWatch(path), ({ fired }) => fired)
-  // Whoever may not read it may be told of its end all the same.
+  // Since CVE-2024-23944 servers tell nobody of the end of a node that he may not read. The list that it is in does.
   const unreadable = Effect.map(
-    client.existsWatch(path),
-    ({ fired, result }) => result._tag === "None" ? Effect.succeed(undefined) : fired
+    client.getChildrenWatch(candidate.parent),
+    ({ fired, result }) => result.children.includes(name) ? fired : Effect.succeed(undefined)
   )
   const once: Effect.Effect<boolean, NoAuth | NoNode | SessionError> = Effect.scoped(
     Effect.flatten(Effect.catchTag(readable, "NoAuth", () => unreadable))
