@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -112,12 +113,21 @@ class Acquisition {
   /** Rises with every node that is created anywhere. */
   private readonly czxid: bigint
   private readonly lease: Lease
+  private readonly granted: (acquired: Acquired) => void
   private readonly revoked = Deferred.makeUnsafe<void>()
   private readonly asked = new Set<string>()
   private following = false
   private ahead: number | undefined
 
-  constructor(spec: LockSpec, attempt: Attempt, candidate: Candidate, place: Place, czxid: bigint) {
+  constructor(
+    spec: LockSpec,
+    attempt: Attempt,
+    candidate: Candidate,
+    place: Place,
+    czxid: bigint,
+    granted: (acquired: Acquired) => void
+  ) {
+    this.granted = granted
     this.spec = spec
     this.attempt = attempt
     this.candidate = candidate
@@ -254,6 +264,8 @@ class Acquisition {
       scope,
       release
     }
+    origins.set(hold, acquired)
+    this.granted(acquired)
     return acquired
   })
 
@@ -359,7 +371,12 @@ const reenter = (spec: LockSpec, hold: Hold): Effect.Effect<Acquired | undefined
     }))
   })
 
-const once = (spec: LockSpec, attempt: Attempt): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> =>
+/** Tells `granted` of a lock that was granted, whatever becomes of this effect behind that. */
+const once = (
+  spec: LockSpec,
+  attempt: Attempt,
+  granted: (acquired: Acquired) => void
+): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> =>
   Effect.gen(function*() {
     const session = yield* spec.client.session
     const key = session.absolutePath(spec.path)
@@ -382,11 +399,12 @@ const once = (spec: LockSpec, attempt: Attempt): Effect.Effect<Acquired | undefi
     })
     if (names !== undefined) yield* warnOfMix(spec, names)
     // A name that we gave can be read.
-    const acquisition = new Acquisition(spec, attempt, candidate, spec.layout.parse(candidate.name)!, czxid)
-    const acquired = yield* acquisition.run(names)
-    if (acquired !== undefined) origins.set(acquired.hold, acquired)
-    return acquired
+    const place = spec.layout.parse(candidate.name)!
+    return yield* new Acquisition(spec, attempt, candidate, place, czxid, granted).run(names)
   })
+
+const isTimedOut = <A, E extends { readonly _tag: string }>(exit: Exit.Exit<A, E>): boolean =>
+  Option.match(Exit.findErrorOption(exit), { onNone: () => false, onSome: ({ _tag }) => _tag === "TimedOut" })
 
 const toCause = (failure: Failure): NotAcquiredCause => {
   if (failure._tag === "CandidateGone") return failure.toCause()
@@ -414,19 +432,25 @@ export const acquire = (
         let giveBack: Effect.Effect<unknown> = Scope.close(scope, Exit.void)
         yield* Scope.addFinalizer(own, Effect.suspend(() => giveBack))
         const left = attempt.timeout === undefined ? undefined : Math.max(0, attempt.timeout - (now() - begun))
-        const exit = yield* Effect.exit(restore(within(Scope.provide(once(spec, attempt), scope), left)))
-        if (Exit.isSuccess(exit) && exit.value !== undefined) {
+        let granted: Acquired | undefined
+        const attempted = once(spec, attempt, (acquired) => {
+          granted = acquired
+        })
+        const exit = yield* Effect.exit(restore(within(Scope.provide(attempted, scope), left)))
+        // What was granted when the time was up is not given back: others may have lost it for that.
+        const acquired = Exit.isSuccess(exit) ? exit.value : isTimedOut(exit) ? granted : undefined
+        if (acquired !== undefined) {
           metrics.waited(now() - begun, yield* Effect.context<never>())
-          const { hold, scope } = exit.value
+          const { hold, scope } = acquired
           const release = Effect.tap(
-            exit.value.release,
+            acquired.release,
             // Like all of these scopes it was made here.
             () => hold.isGivenBack ? Scope.close(scope as Scope.Closeable, Exit.void) : Effect.void
           )
           giveBack = release
           // Whoever gives back early, in a scope that lives long, leaves nothing in it.
           return {
-            ...exit.value,
+            ...acquired,
             release: Effect.uninterruptible(Effect.tap(release, () => Scope.close(own, Exit.void)))
           }
         }
