@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
@@ -378,7 +379,9 @@ const once = (
   granted: (acquired: Acquired) => void
 ): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> =>
   Effect.gen(function*() {
-    const session = yield* spec.client.session
+    // There may be no server for longer than a request waits for one.
+    const steadily = attempt.waits ? patiently : identity
+    const session = yield* steadily(spec.client.session)
     const key = session.absolutePath(spec.path)
     const surrounding = (yield* Held).find((hold) =>
       hold.key === key && hold.session.sessionId === session.sessionId && hold.whyNot() === undefined
@@ -389,14 +392,14 @@ const once = (
       revoke: attempt.revoke,
       patience: attempt.timeout
     })
-    const { candidate, czxid, names } = yield* enter({
+    const { candidate, czxid, names } = yield* steadily(enter({
       session,
       parent: spec.path,
       name: spec.layout.candidate(spec.kind, spec.isReadWrite),
       mark: spec.layout.mark,
       data,
       acl: spec.acl
-    })
+    }))
     if (names !== undefined) yield* warnOfMix(spec, names)
     // A name that we gave can be read.
     const place = spec.layout.parse(candidate.name)!
