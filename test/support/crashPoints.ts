@@ -1,0 +1,427 @@
+import { assert } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { MinimumLogLevel } from "effect/References"
+import * as Scope from "effect/Scope"
+import * as ZkClient from "../../src/ZkClient.ts"
+import type * as ZkLock from "../../src/ZkLock.ts"
+import { expireSession } from "./expire.ts"
+import { HolderBook } from "./holderBook.ts"
+import { makeProxy, type NetworkEvent, type Proxy, showEvent } from "./proxy.ts"
+import { messageOf, type RigError, rigError } from "./rigError.ts"
+import { type ServerHandle, ZkServer } from "./server.ts"
+import { patience, pollUntil } from "./wait.ts"
+import { countWatches } from "./watching.ts"
+
+/**
+ * A scenario is run once to count the events of the network, then once for each event and kind of fault, with the fault
+ * at that event. Each run has a client, a proxy and a lock of its own; the rival, who goes past the proxies, is the same
+ * for all.
+ */
+export type Fault =
+  /** The event does not happen: its connection is closed. */
+  | "cut before"
+  /** It happens, then its connection is closed. */
+  | "cut after"
+  /** The servers end the session ahead of it, which no client can know. */
+  | "expiry"
+  /** Whoever runs our part of the scenario is interrupted ahead of it. */
+  | "interruption"
+  /** Its connection is closed and no other let through until the servers have ended the session by themselves. */
+  | "isolation"
+
+export const quickFaults: ReadonlyArray<Fault> = ["cut before", "cut after", "expiry", "interruption"]
+
+/** What one run has. */
+export interface Rig {
+  readonly proxy: Proxy
+  /** The client under test, through the proxy. */
+  readonly ours: ZkClient.ZkClient
+  /** Past the proxy, without faults. */
+  readonly rival: ZkClient.ZkClient
+  /** Where the lock is. Not made. */
+  readonly path: string
+  readonly book: HolderBook
+  /** What the client under test holds when the scenario begins goes with this scope, which is closed behind our part. */
+  readonly oursScope: Scope.Scope
+  /** Waits for this event of the network, or for the end of our part, whichever comes first. */
+  readonly seen: (where: (event: NetworkEvent) => boolean) => Effect.Effect<void>
+  /** Waits for the end of our part, and of what it held. */
+  readonly oursEnded: Effect.Effect<void>
+}
+
+export type OursExit = Exit.Exit<unknown, unknown>
+
+export interface Play {
+  /** The part that the client under test has: what is counted and interrupted. */
+  readonly ours: Effect.Effect<unknown, unknown>
+  /** What the rival does meanwhile. It has to come to its end when ours has. */
+  readonly rivals?: Effect.Effect<unknown, unknown> | undefined
+  /** What has to be true besides, once both are done. */
+  readonly check?: ((exit: OursExit, fault: Fault | undefined) => Effect.Effect<unknown, unknown>) | undefined
+}
+
+export interface Scenario {
+  readonly name: string
+  /** What becomes of our part when nothing disturbs it: `done`, or the tag of an error. */
+  readonly undisturbed: string
+  /** For a semaphore: how many permits there are. */
+  readonly permits?: number | undefined
+  /** Everything ahead of the first counted event, and the parts to be played. The scope is closed when they are over. */
+  readonly prepare: (rig: Rig) => Effect.Effect<Play, unknown, Scope.Scope>
+  /** Takes all that there is to take, as the rival, and gives it back. */
+  readonly takeAll: (rig: Rig, within: number) => Effect.Effect<unknown, unknown>
+  /** The nodes below which candidates are. */
+  readonly parents: (path: string) => ReadonlyArray<string>
+}
+
+export interface Point {
+  readonly fault: Fault
+  readonly index: number
+}
+
+export interface Bench {
+  readonly server: ServerHandle
+  readonly rival: ZkClient.ZkClient
+  readonly sessionTimeout: Duration.Input
+}
+
+/** A server that nobody else is on, and the rival. */
+export const makeBench = Effect.fnUntraced(function*(sessionTimeout: Duration.Input) {
+  const server = yield* ZkServer
+  const rival = yield* ZkClient.make({ hosts: server.connectString, sessionTimeout: "4 seconds" })
+  yield* rival.ensurePath("/crash")
+  const bench: Bench = { server, rival, sessionTimeout }
+  return bench
+})
+
+/** What we do under a lock: as long as there is no connection it does not end by itself. */
+export const someWork = ({ ours, path }: Rig): Effect.Effect<void> => Effect.ignore(ours.exists(path))
+
+/** A watch of this node is set, as far as that can be seen. */
+export const isWatched = (path: string) => (event: NetworkEvent): boolean =>
+  event.type === "frame" && event.kind === "reply" && event.op === "getData" && event.path === path
+
+/** Runs an acquisition in the background until it is in line, or has got what it wanted. */
+export const inLine = Effect.fnUntraced(function*<A, E>(
+  acquire: (options: ZkLock.AcquireOptions) => Effect.Effect<A, E>
+) {
+  const isThere = yield* Deferred.make<void>()
+  const onStatus = () => Effect.asVoid(Deferred.succeed(isThere, undefined))
+  const fiber = yield* Effect.forkScoped(acquire({ onStatus }), { startImmediately: true })
+  yield* Effect.raceFirst(Deferred.await(isThere), Fiber.await(fiber))
+  return fiber
+})
+
+const wait = (millis: number) => millis * patience
+
+const runsAtOnce = 10
+/** With that many clients at once the server is looked at as a whole. */
+const chunkSize = 80
+
+const maxRounds = 6
+
+let counter = 0
+
+const describeExit = (exit: OursExit): string => {
+  if (Exit.isSuccess(exit)) return "done"
+  const { reasons } = exit.cause
+  const failure = reasons.find((reason) => reason._tag === "Fail")
+  if (failure !== undefined) {
+    const error = failure.error as { readonly _tag?: string; readonly cause?: { readonly _tag?: string } }
+    return [error._tag ?? "?", error._tag === "LockNotAcquired" ? error.cause?._tag : undefined].filter((s) => s)
+      .join(":")
+  }
+  return reasons.some((reason) => reason._tag === "Die") ? "defect" : "interrupted"
+}
+
+/** A typed error of the library, or our own interruption. */
+const isExpected = (exit: OursExit, fault: Fault | undefined): boolean =>
+  Exit.isSuccess(exit) ||
+  exit.cause.reasons.every((reason) =>
+    reason._tag === "Fail"
+      ? !/RigError|TimeoutError/.test((reason.error as { readonly _tag?: string })._tag ?? "")
+      : reason._tag === "Interrupt" && fault === "interruption"
+  )
+
+const bounded = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>, millis: number) =>
+  Effect.timeoutOrElse(effect, {
+    duration: wait(millis),
+    orElse: () => Effect.fail(rigError(`${what}: not within ${wait(millis)} ms`))
+  })
+
+const childrenOf = (client: ZkClient.ZkClient, parents: ReadonlyArray<string>) =>
+  Effect.map(
+    Effect.forEach(parents, (parent) =>
+      client.getChildren(parent).pipe(
+        Effect.map(({ children }) => children),
+        Effect.catchTag("NoNode", () => Effect.succeed<ReadonlyArray<string>>([]))
+      )),
+    (all) => all.flat()
+  )
+
+const untilEmpty = (what: string, names: Effect.Effect<ReadonlyArray<unknown>, unknown>, within: number) => {
+  let last: ReadonlyArray<unknown> = []
+  return Effect.tryPromise({
+    try: () =>
+      pollUntil(
+        () => `${what}: ${last.map(String).join(", ")}`,
+        async () => (last = await Effect.runPromise(names)).length === 0 ? true : undefined,
+        { within, every: 10 }
+      ),
+    catch: (cause) => rigError(messageOf(cause))
+  })
+}
+
+/** Puts the fault where it belongs. Gives whether it has been there, and waits until it is over. */
+const arm = Effect.fnUntraced(function*(
+  { server }: Bench,
+  proxy: Proxy,
+  point: Point,
+  session: { readonly sessionId: bigint; readonly password: Uint8Array },
+  book: HolderBook,
+  interrupt: () => void,
+  taken: Effect.Effect<unknown, unknown>,
+  scope: Scope.Scope
+) {
+  const over = yield* Deferred.make<void, unknown>()
+  const at = (effect: Effect.Effect<void, unknown>) =>
+    proxy.runAt(point.index, Effect.exit(Effect.onExit(effect, (exit) => Deferred.done(over, exit))))
+  switch (point.fault) {
+    case "cut before":
+    case "cut after": {
+      yield* proxy.cutAt(point.index, point.fault === "cut before" ? "cut" : "passThenCut")
+      return Effect.void
+    }
+    case "expiry": {
+      yield* at(Effect.suspend(() => {
+        book.expire(session.sessionId)
+        return expireSession(server, session)
+      }))
+      return Deferred.await(over)
+    }
+    case "interruption": {
+      yield* at(Effect.sync(interrupt))
+      return Deferred.await(over)
+    }
+    case "isolation": {
+      const wakeUp = Effect.gen(function*() {
+        const isThere = Effect.map(server.sessions, (all) => all.filter((id) => id === session.sessionId))
+        // As often as it takes to be sure that whoever comes next has got it before the client hears.
+        const rest = yield* Effect.forkChild(taken, { startImmediately: true })
+        yield* untilEmpty("the session is over", Effect.delay(isThere, 150), 10_000)
+        yield* Fiber.join(rest)
+        yield* proxy.setAccept("accept")
+      })
+      yield* proxy.runAt(
+        point.index,
+        Effect.orDie(Effect.gen(function*() {
+          yield* proxy.setAccept("close")
+          yield* proxy.cutAll
+          yield* Effect.forkIn(Effect.onExit(wakeUp, (exit) => Deferred.done(over, exit)), scope)
+        }))
+      )
+      return Deferred.await(over)
+    }
+  }
+})
+
+interface RunResult {
+  /** Up to the end of our part, and up to that of what it leaves to the background. */
+  readonly events: readonly [ours: number, all: number]
+  readonly reached: boolean
+  readonly cleanUp: number
+  readonly outcome: string
+  readonly session: bigint
+}
+
+/** One run. The client stays open: it goes with the scope. */
+const run = Effect.fnUntraced(function*(
+  bench: Bench,
+  scenario: Scenario,
+  point: Point | undefined,
+  proxy: Proxy
+): Effect.fn.Return<RunResult, unknown, Scope.Scope> {
+  const ours = yield* ZkClient.make({
+    hosts: proxy.connectString,
+    sessionTimeout: bench.sessionTimeout,
+    // Behind a proxy on this machine nobody needs to wait for crowds.
+    closeTimeout: "2 seconds"
+  })
+  yield* ours.sync()
+  const connected = proxy.events.find((event) => event.type === "frame" && event.session !== undefined)
+  const session = connected?.type === "frame" ? connected.session : undefined
+  if (session === undefined) return yield* rigError("no session")
+  const book = new HolderBook(scenario.permits)
+  const oursScope = yield* Scope.make()
+  const scope = yield* Effect.scope
+  const done = yield* Deferred.make<void>()
+  const rig: Rig = {
+    proxy,
+    ours,
+    rival: bench.rival,
+    path: `/crash/${scenario.name.replaceAll(/[^a-z]+/g, "-")}-${counter++}`,
+    book,
+    oursScope,
+    seen: (where) => Effect.ignore(Effect.raceFirst(proxy.awaitEvent(where, { within: 20_000 }), Deferred.await(done))),
+    oursEnded: Deferred.await(done)
+  }
+
+  const played = yield* Effect.scoped(Effect.gen(function*() {
+    const play = yield* scenario.prepare(rig)
+    yield* ours.sync()
+    yield* proxy.forget
+    let fiber: Fiber.Fiber<unknown, unknown> | undefined
+    const over = point === undefined
+      ? Effect.void
+      : yield* arm(
+        bench,
+        proxy,
+        point,
+        session,
+        book,
+        () => fiber?.interruptUnsafe(),
+        scenario.takeAll(rig, 8_000),
+        scope
+      )
+    const rivals = yield* Effect.forkScoped(play.rivals ?? Effect.void, { startImmediately: true })
+    // Not at once: whoever interrupts it has to know it.
+    fiber = yield* Effect.forkScoped(play.ours)
+    const exit = yield* bounded("our part", Fiber.await(fiber), 12_000)
+    const events = yield* proxy.nextIndex
+    yield* bounded("giving back what was held", Scope.close(oursScope, exit), 5_000)
+    yield* Deferred.succeed(done, undefined)
+    yield* bounded("the rival's part", Fiber.join(rivals), 8_000)
+    if (play.check !== undefined) yield* play.check(exit, point?.fault)
+    return { events, exit, over }
+  }))
+
+  // A marker behind everything that goes on in the background; the fault may hit it.
+  yield* Effect.retry(ours.sync(), { times: 3 })
+  const marker = proxy.events.findLast((event) => event.type === "frame" && event.op === "sync")
+  const all = marker?.index ?? 0
+  const reached = point === undefined || (yield* proxy.nextIndex) > point.index
+  if (point !== undefined && reached) yield* bounded("the fault", played.over, 15_000)
+  yield* proxy.heal
+  yield* Effect.retry(ours.sync(), { times: 3 })
+  const begun = performance.now()
+  yield* untilEmpty("candidates are left", childrenOf(bench.rival, scenario.parents(rig.path)), 1_000)
+  const cleanUp = performance.now() - begun
+  book.allOver()
+  yield* bounded("the rival's turn", scenario.takeAll(rig, 5_000), 6_000)
+  if (book.problems.length > 0) return yield* rigError(book.problems.join("; "))
+  if (!isExpected(played.exit, point?.fault)) {
+    return yield* rigError(Exit.isFailure(played.exit) ? Cause.pretty(played.exit.cause) : "")
+  }
+  return {
+    events: [played.events, all],
+    reached,
+    cleanUp,
+    outcome: describeExit(played.exit),
+    session: session.sessionId
+  }
+})
+
+const runAt = (bench: Bench, scenario: Scenario, point: Point | undefined) =>
+  Effect.gen(function*() {
+    const proxy = yield* makeProxy(bench.server.port)
+    return yield* Effect.catchCause(run(bench, scenario, point, proxy), (cause) => {
+      const where = point === undefined ? "undisturbed" : `${point.fault} at ${point.index}`
+      const events = proxy.events.slice(-30).map(showEvent).join("\n  ")
+      return Effect.fail(rigError(`${scenario.name}, ${where}: ${Cause.pretty(cause)}\n  ${events}`))
+    })
+  })
+
+interface Job {
+  readonly scenario: Scenario
+  /** None: undisturbed. */
+  readonly point: Point | undefined
+}
+
+/** Many runs, some at a time, their clients kept until all are done: what they leave on the server is looked at then. */
+const runAll = Effect.fnUntraced(function*(
+  bench: Bench,
+  jobs: ReadonlyArray<Job>,
+  concurrency: number
+): Effect.fn.Return<ReadonlyArray<RunResult>, RigError> {
+  const results = yield* Effect.scoped(Effect.gen(function*() {
+    const ran = yield* Effect.forEach(
+      jobs,
+      ({ point, scenario }) => Effect.result(runAt(bench, scenario, point)),
+      { concurrency }
+    )
+    const failed = ran.flatMap((result) => result._tag === "Failure" ? [result.failure.message] : [])
+    if (failed.length > 0) {
+      return yield* rigError(`${failed.length} of ${ran.length}:\n${failed.slice(0, 8).join("\n\n")}`)
+    }
+    const watches = Effect.map(countWatches(bench.server), (count) => count === 0 ? [] : [count])
+    yield* untilEmpty("watches are left", watches, 2_000)
+    return ran.flatMap((result) => result._tag === "Success" ? [result.success] : [])
+  }))
+  const rival = yield* Effect.orDie(bench.rival.session)
+  const strangers = Effect.map(bench.server.sessions, (all) => all.filter((id) => id !== rival.sessionId))
+  yield* untilEmpty("sessions are left", strangers, 2_000)
+  return results
+})
+
+const chunksOf = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(all.length / chunkSize) }, (_, i) => all.slice(i * chunkSize, (i + 1) * chunkSize))
+
+/** What there is to be run of a scenario, and which of its events come in every run. */
+const survey = Effect.fnUntraced(function*(bench: Bench, scenario: Scenario, faults: ReadonlyArray<Fault>) {
+  const clean = yield* runAll(bench, [undefined, undefined].map((point) => ({ scenario, point })), 1)
+  for (const { outcome } of clean) assert.strictEqual(outcome, scenario.undisturbed, scenario.name)
+  const all = clean.map(({ events }) => events[1])
+  const forOurs = Math.max(...clean.map(({ events }) => events[0]))
+  const points = faults.flatMap((fault) =>
+    Array.from({ length: fault === "interruption" ? forOurs : Math.max(...all) }, (_, index): Point => ({
+      fault,
+      index
+    }))
+  )
+  return { scenario, points, events: Math.max(...all), certain: Math.min(...all) }
+})
+
+/**
+ * Runs scenarios at every event of their undisturbed runs, with every kind of fault. Says how many points there were,
+ * and gives how many in all.
+ */
+export const atEveryPoint = Effect.fnUntraced(
+  function*(bench: Bench, scenarios: ReadonlyArray<Scenario>, faults: ReadonlyArray<Fault> = quickFaults) {
+    const surveys = yield* Effect.forEach(scenarios, (scenario) => survey(bench, scenario, faults))
+    const concurrency = faults.includes("isolation") ? chunkSize : runsAtOnce
+    const results = new Map<Scenario, Array<RunResult>>(scenarios.map((scenario) => [scenario, []]))
+    // Not every run has the same events: whether a watch is taken back depends on whether it has fired before.
+    let missed = surveys.flatMap(({ points, scenario }) => points.map((point) => ({ scenario, point })))
+    for (let round = 0; round < maxRounds && missed.length > 0; round++) {
+      const again: typeof missed = []
+      for (const jobs of chunksOf(missed)) {
+        const ran = yield* runAll(bench, jobs, concurrency)
+        for (const [i, job] of jobs.entries()) {
+          const result = ran[i]
+          if (result?.reached === true) results.get(job.scenario)?.push(result)
+          else again.push(job)
+        }
+      }
+      missed = again
+    }
+    let total = 0
+    for (const { certain, events, scenario } of surveys) {
+      const late = missed.filter((job) => job.scenario === scenario && job.point.index < certain)
+      assert.deepStrictEqual(late.map(({ point }) => point), [], `${scenario.name}: not reached`)
+      const ran = results.get(scenario) ?? []
+      total += ran.length
+      const outcomes: Record<string, number> = {}
+      for (const { outcome } of ran) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+      const said = Object.entries(outcomes).map(([outcome, count]) => `${count} ${outcome}`).join(", ")
+      const slowest = Math.round(Math.max(...ran.map(({ cleanUp }) => cleanUp)))
+      console.log(`${scenario.name}: ${ran.length} points (${events} events): ${said}; clean-up ${slowest} ms at most`)
+    }
+    return total
+  },
+  Effect.provideService(MinimumLogLevel, "None")
+)
