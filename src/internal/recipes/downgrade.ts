@@ -77,7 +77,7 @@ export const downgrade = (spec: LockSpec, acquired: Acquired): Effect.Effect<Acq
       if (text === spec.layout.revocation) Deferred.doneUnsafe(revoked, Exit.void)
     }
     candidate.onGone = (reason) => hold.lose(reason)
-    yield* Scope.provide(Effect.forkScoped(unguarded(follow(candidate)), { startImmediately: true }), scope)
+    yield* Scope.provide(unguarded(Effect.forkScoped(follow(candidate), { startImmediately: true })), scope)
     const shared: Acquired = { ...acquired, place: { ...place, kind: "shared", name }, revoked }
     // Whoever holds it once more from now on holds this.
     origins.set(hold, shared)

@@ -161,6 +161,7 @@ export class Hold implements Member {
   stops(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     const reason = this.whyNot()
     if (reason === undefined || reason === "released" || this.stopped.has(fiber)) return false
+    if (!fiber.getRef(Held).includes(this)) return false
     this.stopped.add(fiber)
     fiber.interruptUnsafe()
     return true
@@ -170,12 +171,13 @@ export class Hold implements Member {
   use<A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | LockLost, R> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((parent) => {
-        const guarded = restore(body).pipe(
+        // Around the fork, so that the fiber is under the lock from its first step.
+        const forked = Effect.forkChild(restore(body), { startImmediately: true, uninterruptible: "inherit" }).pipe(
           Effect.provideService(Held, [...parent.getRef(Held), this]),
           Effect.provideService(Scheduler.Scheduler, guardingScheduler(parent.getRef(Scheduler.Scheduler)))
         )
         return Effect.flatMap(
-          Effect.forkChild(guarded, { startImmediately: true, uninterruptible: "inherit" }),
+          forked,
           (fiber) => {
             let heldToTheEnd = false
             fiber.addObserver(() => {
@@ -237,6 +239,9 @@ export class Hold implements Member {
 class GuardingScheduler implements Scheduler.Scheduler {
   readonly executionMode: "sync" | "async"
   private readonly inner: Scheduler.Scheduler
+  /** The fiber that was looked at last, and the locks that it was started under. */
+  private id = -1
+  private holds: ReadonlyArray<Hold> = []
 
   constructor(inner: Scheduler.Scheduler) {
     this.inner = inner
@@ -244,13 +249,29 @@ class GuardingScheduler implements Scheduler.Scheduler {
   }
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    for (const hold of fiber.getRef(Held)) if (hold.stops(fiber)) return true
+    if (fiber.id !== this.id) {
+      this.id = fiber.id
+      this.holds = startedUnder(fiber)
+    }
+    for (const hold of this.holds) if (hold.stops(fiber)) return true
     return this.inner.shouldYield(fiber)
   }
 
   makeDispatcher(): Scheduler.SchedulerDispatcher {
     return this.inner.makeDispatcher()
   }
+}
+
+const origins = new WeakMap<object, ReadonlyArray<Hold>>()
+
+/**
+ * The locks that a fiber was started under, which are those of its first step. Other fibers come here later: whoever
+ * closes a scope runs finalizers in the context in which they were added, which may have been under a lock.
+ */
+const startedUnder = (fiber: Fiber.Fiber<unknown, unknown>): ReadonlyArray<Hold> => {
+  let holds = origins.get(fiber)
+  if (holds === undefined) origins.set(fiber, holds = fiber.currentOpCount === 1 ? fiber.getRef(Held) : [])
+  return holds
 }
 
 const guarding = new WeakMap<Scheduler.Scheduler, GuardingScheduler>()
@@ -262,6 +283,6 @@ const guardingScheduler = (inner: Scheduler.Scheduler): Scheduler.Scheduler => {
   return made
 }
 
-/** For fibers that see to locks: they do not run under any. */
+/** Around what starts fibers that see to locks: they do not run under any. */
 export const unguarded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Held, [])

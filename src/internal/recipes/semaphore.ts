@@ -225,7 +225,7 @@ class Serving {
       for (const node of nodes) {
         const candidate = new Candidate(session, leases, node)
         candidate.onGone = (reason) => permits.lose(reason)
-        yield* Effect.forkScoped(unguarded(follow(candidate)), { startImmediately: true })
+        yield* unguarded(Effect.forkScoped(follow(candidate), { startImmediately: true }))
       }
       return permits
     }))
