@@ -147,7 +147,7 @@ class Acquisition {
   private readonly follow: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() => {
     if (this.following) return Effect.void
     this.following = true
-    return Effect.asVoid(Effect.forkScoped(unguarded(follow(this.candidate)), { startImmediately: true }))
+    return Effect.asVoid(unguarded(Effect.forkScoped(follow(this.candidate), { startImmediately: true })))
   })
 
   /** The queue as it is now; of a candidate that has not written lately with a new lease, at the cost of no time. */
@@ -181,7 +181,8 @@ class Acquisition {
       : Effect.map(Effect.context<never>(), (context) => this.tell(context, status))
 
   private tell(context: Context.Context<never>, status: Status): void {
-    if (this.attempt.onStatus !== undefined) Effect.runForkWith(context)(unguarded(this.attempt.onStatus(status)))
+    const { onStatus } = this.attempt
+    if (onStatus !== undefined) Effect.runForkWith(Context.add(context, Held, []))(onStatus(status))
   }
 
   /** Of those in the way, asks each once to give way. */
@@ -253,7 +254,7 @@ class Acquisition {
     }
     yield* unguarded(hold.start)
     yield* this.follow
-    if (spec.lostOn === "suspended") yield* Effect.forkScoped(unguarded(loseOnSuspension(hold)))
+    if (spec.lostOn === "suspended") yield* unguarded(Effect.forkScoped(loseOnSuspension(hold)))
     const release = onlyOnce(hold.release)
     yield* Effect.addFinalizer(() => Effect.asVoid(release))
     yield* this.status({ _tag: "Held", path })
