@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { ZkClient } from "../../ZkClient.ts"
 import { InvalidInput, InvalidPath } from "../../ZkError.ts"
 import type * as ZkLock from "../../ZkLock.ts"
@@ -112,10 +112,13 @@ const makeLock = <Handle extends ZkLock.LockHandle>(
     body: Effect.Effect<unknown, unknown, unknown> | ((handle: Handle) => Effect.Effect<unknown, unknown, unknown>),
     options?: ZkLock.WithLockOptions
   ) =>
-    Effect.scoped(Effect.flatMap(
-      options?.timeout === undefined ? waitFor(options) : waitUpTo(options.timeout, options),
-      (handle) => handle.use(typeof body === "function" ? body(handle) : body)
-    ))
+    // The body's scope is the caller's.
+    Effect.scopedWith((scope) =>
+      Effect.flatMap(
+        Scope.provide(options?.timeout === undefined ? waitFor(options) : waitUpTo(options.timeout, options), scope),
+        (handle) => handle.use(typeof body === "function" ? body(handle) : body)
+      )
+    )
 
   return {
     [TypeId]: TypeId,

@@ -149,10 +149,13 @@ export const makeMulti = (
         | ((handle: ZkLock.MultiHandle) => Effect.Effect<unknown, unknown, unknown>),
       options?: ZkLock.WithLockOptions
     ) =>
-      Effect.scoped(Effect.flatMap(
-        options?.timeout === undefined ? waitFor(options) : waitUpTo(options.timeout, options),
-        (handle) => handle.use(typeof body === "function" ? body(handle) : body)
-      ))
+      // The body's scope is the caller's.
+      Effect.scopedWith((scope) =>
+        Effect.flatMap(
+          Scope.provide(options?.timeout === undefined ? waitFor(options) : waitUpTo(options.timeout, options), scope),
+          (handle) => handle.use(typeof body === "function" ? body(handle) : body)
+        )
+      )
     const multi: ZkLock.MultiLock = {
       paths: locks.map((lock) => lock.path),
       withLock: withLock as ZkLock.MultiLock["withLock"],

@@ -487,10 +487,13 @@ const assemble = (semaphore: Semaphore): ZkSemaphore.ZkSemaphore => {
       | ((permits: ZkSemaphore.Permits) => Effect.Effect<unknown, unknown, unknown>),
     options?: { readonly timeout?: Duration.Input | undefined }
   ) =>
-    Effect.scoped(Effect.flatMap(
-      options?.timeout === undefined ? waitFor(permits) : waitUpTo(options.timeout, permits),
-      (handle) => handle.use(typeof body === "function" ? body(handle) : body)
-    ))
+    // The body's scope is the caller's.
+    Effect.scopedWith((scope) =>
+      Effect.flatMap(
+        Scope.provide(options?.timeout === undefined ? waitFor(permits) : waitUpTo(options.timeout, permits), scope),
+        (handle) => handle.use(typeof body === "function" ? body(handle) : body)
+      )
+    )
   const max = semaphore.stored(spec.client)
   return {
     [TypeId]: TypeId,
