@@ -95,8 +95,12 @@ export const keepNodes = (fake: FakeServer): Effect.Effect<FakeNodes> =>
           const w = new JuteWriter().ustring(made)
           return ok((request.op === Op.create ? w : writeStat(w, stat(made))).bytes())
         }
-        case Op.delete:
-          return nodes.delete(path) ? ok() : failed
+        case Op.delete: {
+          if (!nodes.delete(path)) return failed
+          // Whoever watches it hears of it first.
+          Effect.runSync(tell(path))
+          return ok()
+        }
         case Op.exists:
           watch(request)
           return nodes.has(path) ? ok(writeStat(new JuteWriter(), stat(path)).bytes()) : failed
