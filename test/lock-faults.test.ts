@@ -48,6 +48,13 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return { result, took: performance.now() - begun }
   })
 
+/** From here on the owner does not hear what becomes of its node, which it watches by then. */
+const deafen = (proxy: Proxy, path: string) =>
+  Effect.andThen(
+    proxy.awaitFrame({ direction: "toClient", kind: "reply", op: "getData", path }),
+    proxy.rule({ direction: "toClient", kind: "event", path }, "drop")
+  )
+
 describe("a time limit while no server answers", () => {
   const outages: Record<string, (proxy: Proxy, states: States) => Effect.Effect<void, unknown>> = {
     "refused connections": disconnect,
@@ -163,7 +170,7 @@ describe("a release", () => {
     Effect.gen(function*() {
       const { a, proxy, theirs } = yield* setUp
       const held = yield* theirs.acquire()
-      const rule = yield* proxy.rule({ direction: "toClient", kind: "event", path: held.path }, "drop")
+      const rule = yield* deafen(proxy, held.path)
       yield* a.delete(held.path)
       yield* rule.fired
       assert.isTrue(yield* held.isHeld)
@@ -191,7 +198,7 @@ describe("a guarded transaction", () => {
       assert.deepStrictEqual([failed.index, failed.cause._tag], [1, "NoNode"])
       assert.isTrue(yield* held.isHeld)
       // Deleted, and we have not heard of it: the server knows better.
-      const rule = yield* proxy.rule({ direction: "toClient", kind: "event", path: held.path }, "drop")
+      const rule = yield* deafen(proxy, held.path)
       yield* a.delete(held.path)
       yield* rule.fired
       assert.isTrue(yield* held.isHeld)
