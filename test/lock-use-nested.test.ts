@@ -150,7 +150,7 @@ describe("a lock that is asked for under itself", () => {
 describe("a re-entrant lock", () => {
   const reentrant = { reentrant: true } as const
 
-  it.effect("is held once more, on one node that goes with the last hold [NEST-04] [I13] [LOCK-06]", () =>
+  it.effect("is held once more, on one node that goes with the last hold [NEST-04] [LOCK-06]", () =>
     Effect.gen(function*() {
       const { fake, nodes, withClient } = yield* leaseRig
       const lock = yield* withClient(ZkLock.make("a", reentrant))
