@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
 import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkLock from "../src/ZkLock.ts"
-import { awaitCandidates, on } from "./support/locking.ts"
+import { awaitCandidates, inLine, on } from "./support/locking.ts"
 import type { Frame } from "./support/proxy.ts"
 import { ProxiedServer } from "./support/proxy.ts"
 import { countWatches } from "./support/watching.ts"
@@ -52,11 +52,9 @@ layer(ProxiedServer.layer({ extraConfig }), { excludeTestServices: true })("the 
 
   it.effect("leaves no watch behind, of holders nor of those who gave up [I8]", () =>
     Effect.gen(function*() {
-      const { locks: [ours, theirs], name, other, quiet, server } = yield* setUp(2)
+      const { locks: [ours, theirs], quiet, server } = yield* setUp(2)
       const held = yield* Scope.provide(ours!.acquire(), yield* Effect.scope)
-      const waiting = yield* Effect.forkChild(theirs!.withLock(Effect.die("not to be run")))
-      yield* awaitCandidates(other, name, 2)
-      yield* Fiber.interrupt(waiting)
+      yield* Fiber.interrupt(yield* inLine(theirs!.acquire))
       yield* theirs!.tryAcquire()
       yield* quiet
       // The holder's own.

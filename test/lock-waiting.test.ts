@@ -11,7 +11,7 @@ import * as ZkLock from "../src/ZkLock.ts"
 import * as ZkPath from "../src/ZkPath.ts"
 import { expireThrough } from "./support/expire.ts"
 import { failsWith } from "./support/failsWith.ts"
-import { awaitCandidates, lockClient, on, queueUp, twoClients } from "./support/locking.ts"
+import { awaitCandidates, inLine, lockClient, on, queueUp, twoClients } from "./support/locking.ts"
 import { makeProxy } from "./support/proxy.ts"
 import { freshPath, shared } from "./support/shared.ts"
 import { recordStates } from "./support/states.ts"
@@ -55,9 +55,6 @@ const deleting = (client: ZkClient, name: string, count: number, except?: string
     yield* Effect.forEach(paths, (path) => client.delete(path), { discard: true })
   }).pipe(Effect.orDie)
 
-const interruptedWaiter = (client: ZkClient, name: string, position: number, lock: ZkLock.ZkLock) =>
-  Effect.flatMap(queueUp(client, name, position, lock.withLock(Effect.die("not to be run"))), Fiber.interrupt)
-
 describe("giving up", () => {
   it.live("by interruption takes the candidate out of the queue, and nobody else notices [T10] [LOCK-23] [T44]", () =>
     Effect.gen(function*() {
@@ -65,7 +62,7 @@ describe("giving up", () => {
       const ours = yield* on(a)(ZkLock.make(name))
       const theirs = yield* on(b)(ZkLock.make(name))
       const held = yield* ours.acquire()
-      const second = yield* queueUp(a, name, 2, theirs.withLock(Effect.die("not to be run")))
+      const second = yield* inLine((options) => theirs.withLock(Effect.die("not to be run"), options))
       const third = yield* queueUp(a, name, 3, ours.acquire())
       const before = yield* pathsOf(ours)
       yield* Fiber.interrupt(second)
@@ -107,9 +104,9 @@ describe("giving up", () => {
       const ours = yield* on(a)(ZkLock.make(name))
       const theirs = yield* on(b)(ZkLock.make(name))
       const held = yield* ours.acquire()
-      for (let i = 0; i < 5; i++) yield* interruptedWaiter(a, name, 2, theirs)
+      for (let i = 0; i < 5; i++) yield* Fiber.interrupt(yield* inLine(theirs.acquire))
       const last = yield* queueUp(a, name, 2, theirs.acquire())
-      const leaving = yield* Effect.forEach([3, 4, 5, 6], (position) => queueUp(a, name, position, theirs.acquire()))
+      const leaving = yield* Effect.forEach([3, 4, 5, 6], () => inLine(theirs.acquire))
       yield* Fiber.interruptAll(leaving)
       assert.lengthOf(yield* pathsOf(ours), 2)
       yield* held.release

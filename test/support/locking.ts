@@ -1,7 +1,9 @@
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as ZkClient from "../../src/ZkClient.ts"
+import type * as ZkLock from "../../src/ZkLock.ts"
 import { freshPath, shared } from "./shared.ts"
 import { patience } from "./wait.ts"
 
@@ -9,8 +11,10 @@ import { patience } from "./wait.ts"
 
 /** A client of its own on the shared server. */
 export const lockClient = (options?: Parameters<typeof ZkClient.make>[0]) =>
-  Effect.flatMap(shared, ({ connectString }) =>
-    ZkClient.make({ hosts: connectString, sessionTimeout: "10 seconds", ...options }))
+  Effect.flatMap(
+    shared,
+    ({ connectString }) => ZkClient.make({ hosts: connectString, sessionTimeout: "10 seconds", ...options })
+  )
 
 /** Two clients, and an absolute name for a lock that nobody else uses. */
 export const twoClients = Effect.gen(function*() {
@@ -41,3 +45,18 @@ export const queueUp = <A, E, R>(
     Effect.forkScoped(acquisition, { startImmediately: true }),
     () => awaitCandidates(client, path, position)
   )
+
+/** Runs an acquisition in the background until it knows that it has to wait; before that its candidate is not its own. */
+export const inLine = <A, E, R>(
+  acquire: (options: Pick<ZkLock.AcquireOptions, "onStatus">) => Effect.Effect<A, E, R>
+) =>
+  Effect.flatMap(Deferred.make<void>(), (queued) =>
+    Effect.tap(
+      Effect.forkScoped(
+        acquire({
+          onStatus: ({ _tag }) => _tag === "Queued" ? Effect.asVoid(Deferred.succeed(queued, undefined)) : Effect.void
+        }),
+        { startImmediately: true }
+      ),
+      () => Effect.timeout(Deferred.await(queued), 10_000 * patience)
+    ))
