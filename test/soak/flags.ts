@@ -9,6 +9,15 @@ export const numberFlag = (name: string, otherwise: number): number => {
   return value
 }
 
+/** `--name text` on the command line. */
+export const textFlag = (name: string): string | undefined => {
+  const index = process.argv.indexOf(`--${name}`)
+  if (index < 0) return undefined
+  const value = process.argv[index + 1]
+  if (value === undefined || value.startsWith("--")) throw new Error(`--${name} takes a value`)
+  return value
+}
+
 /** Numbers from 0 to 1 that the seed decides (mulberry32). */
 export const random = (seed: number): () => number => {
   let state = seed >>> 0
