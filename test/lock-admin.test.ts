@@ -76,7 +76,11 @@ describe("clear", () => {
 
   it.live("lets nobody who waits hold the lock for a moment [T33]", () =>
     Effect.gen(function*() {
-      const { a, b, name } = yield* twoClients
+      const { port } = yield* shared
+      const proxy = yield* makeProxy(port)
+      const a = yield* lockClient({ hosts: proxy.connectString })
+      const b = yield* lockClient()
+      const name = yield* freshPath
       const ours = yield* on(a)(ZkLock.make(name))
       const theirs = yield* on(b)(ZkLock.make(name))
       let held = 0
@@ -90,7 +94,13 @@ describe("clear", () => {
         waiting.push(yield* Effect.forkScoped(failsWith(theirs.acquire({ onStatus }), "LockNotAcquired")))
       }
       yield* awaitCandidates(a, name, 25)
+      // Between the first one and the next there is time to hear of it, to look at the line, and to be granted the lock.
+      let deleted = 0
+      const rule = yield* proxy.rule({ op: "delete", kind: "request", where: () => ++deleted === 2 }, {
+        before: Effect.orDie(Effect.repeat(b.sync(), { times: 3 }))
+      })
       assert.strictEqual(yield* ours.clear, 25)
+      assert.strictEqual(yield* rule.count, 1)
       yield* Fiber.joinAll(waiting)
       assert.strictEqual(held, 1)
     }))
