@@ -7,6 +7,8 @@ import { fromCode } from "../src/internal/errorCodes.ts"
 import { operation } from "../src/internal/operation.ts"
 import { Code } from "../src/internal/protocol/constants.ts"
 import * as ZkError from "../src/ZkError.ts"
+import * as ZkLock from "../src/ZkLock.ts"
+import * as ZkSemaphore from "../src/ZkSemaphore.ts"
 import { failsWith } from "./support/failsWith.ts"
 import { makeWire } from "./support/fakeClient.ts"
 import { makeFakeServer } from "./support/fakeServer.ts"
@@ -40,8 +42,10 @@ interface ErrorClass {
 const isErrorClass = (value: unknown): value is ErrorClass =>
   typeof value === "function" && value.prototype instanceof Error
 
-const classes: ReadonlyArray<readonly [tag: string, ErrorClass]> = Object.entries<unknown>(ZkError)
-  .flatMap(([tag, value]) => isErrorClass(value) ? [[tag, value] as const] : [])
+const classesOf = (module: Record<string, unknown>): ReadonlyArray<readonly [tag: string, ErrorClass]> =>
+  Object.entries<unknown>(module).flatMap(([tag, value]) => isErrorClass(value) ? [[tag, value] as const] : [])
+
+const classes = classesOf(ZkError)
 
 const build = ([tag, Class]: readonly [string, ErrorClass], more?: Record<string, unknown>) => {
   const names = Object.keys(Class.fields).filter((name) => name !== "_tag" && name !== "cause")
@@ -258,9 +262,66 @@ describe("error classes", () => {
     }
     // That the search finds anything, of each kind.
     assert.containsAllKeys(taken, ["TimeoutError", "NoSuchElementError", "SocketError", "SchemaError", "ConfigError"])
-    const collisions = classes.flatMap(([tag]) => taken.has(tag) ? [`${tag} is in ${taken.get(tag)}`] : [])
+    const ours = [...classes, ...classesOf(ZkLock), ...classesOf(ZkSemaphore)].map(([tag]) => tag)
+    assert.includeMembers(ours, ["LockTimeout", "LockLost", "SequenceExhausted", "PermitsExceeded"])
+    const collisions = ours.flatMap((tag) => taken.has(tag) ? [`${tag} is in ${taken.get(tag)}`] : [])
     assert.deepStrictEqual(collisions, [])
+    // Nor one of each other's.
+    assert.strictEqual(new Set(ours).size, ours.length)
   })
+})
+
+describe("error classes of locks and permits", () => {
+  const lockSamples: Record<string, unknown> = {
+    ...samples,
+    held: "shared",
+    wanted: "exclusive",
+    permits: 5,
+    max: 3,
+    stored: 4,
+    timeout: 2_500,
+    cause: known
+  }
+  const fieldsOf = ([tag, Class]: readonly [string, ErrorClass], more?: Record<string, unknown>) => {
+    const names = Object.keys(Class.fields).filter((name) => name !== "_tag")
+    const own = { ...lockSamples, ...(tag === "LockLost" && { reason: "lease" }), expected: 3, ...more }
+    const fields = Object.fromEntries(names.map((name) => [name, Reflect.get(own, name)]))
+    assert.isFalse(Object.values(fields).includes(undefined), `a field of ${tag} has no sample`)
+    return fields
+  }
+  const all = [...classesOf(ZkLock), ...classesOf(ZkSemaphore)]
+
+  it.each(all)("%s has its own tag and a message that says what happened to what [S-MESSAGES]", (tag, Class) => {
+    const error = new Class(fieldsOf([tag, Class]))
+    assert.strictEqual(error._tag, tag)
+    assert.isTrue(error.message.startsWith("/a/b: "), error.message)
+    for (const name of ["permits", "max", "stored", "expected", "timeout"] as const) {
+      if (name in Class.fields) assert.include(error.message, String(lockSamples[name]))
+    }
+    assert.isFalse(ZkError.isSessionError(error))
+    assert.isFalse(ZkError.isRetryable(error))
+    if (tag === "LockNotAcquired") assert.include(error.message, known.message)
+  })
+
+  it("each reason of a loss has a sentence of its own [S-MESSAGES]", () => {
+    const messages = ZkLock.LossReason.literals.map((reason) => new ZkLock.LockLost({ path: "/a/b", reason }).message)
+    assert.strictEqual(new Set(messages).size, messages.length)
+    assert.isTrue(messages.every((message) => message.startsWith("/a/b: lost: ")))
+  })
+
+  it.effect.each(all)(
+    "%s survives encoding and decoding, also as JSON [S-ENCODING]",
+    ([tag, Class]) =>
+      Effect.gen(function*() {
+        const error = new Class(fieldsOf([tag, Class]))
+        const schema = Class as unknown as Schema.Codec<Error & { readonly _tag: string }, unknown>
+        for (const codec of [schema, Schema.fromJsonString(Schema.toCodecJson(schema))]) {
+          const decoded = yield* Schema.decodeUnknownEffect(codec)(yield* Schema.encodeEffect(codec)(error))
+          assert.instanceOf(decoded, Class)
+          assert.strictEqual(decoded.message, error.message)
+        }
+      })
+  )
 })
 
 describe("classification", () => {
