@@ -47,7 +47,8 @@ export class SessionClock {
    * it costs a system call.
    */
   nowAfterSleep(): number {
-    return this.monotonic() - this.lastMonotonic > lookMillis ? this.resync() : this.now()
+    const monotonic = this.monotonic()
+    return monotonic - this.lastMonotonic > lookMillis ? this.resync() : monotonic + this.slept
   }
 
   resync(): number {
