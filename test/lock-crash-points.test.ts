@@ -15,6 +15,7 @@ const ids: Readonly<Record<keyof typeof lockScenarios, string>> = {
   asks: "[LF8]",
   isAsked: "[LF8]",
   takesAway: "[LF9]",
+  tryTakesAway: "[LF9]",
   isTaken: "[LF9]",
   guarded: "[LF11]"
 }

@@ -7,10 +7,12 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { MinimumLogLevel } from "effect/References"
 import * as Scope from "effect/Scope"
+import * as ZkAcl from "../../src/ZkAcl.ts"
 import * as ZkClient from "../../src/ZkClient.ts"
 import type * as ZkLock from "../../src/ZkLock.ts"
 import { expireSession } from "./expire.ts"
 import { HolderBook } from "./holderBook.ts"
+import { JuteWriter } from "./jute.ts"
 import { makeProxy, type NetworkEvent, type Proxy, showEvent } from "./proxy.ts"
 import { messageOf, type RigError, rigError } from "./rigError.ts"
 import { type ServerHandle, ZkServer } from "./server.ts"
@@ -31,6 +33,8 @@ export type Fault =
   | "expiry"
   /** Whoever runs our part of the scenario is interrupted ahead of it. */
   | "interruption"
+  /** It is a read that the server refuses for want of rights. */
+  | "refusal"
   /** Its connection is closed and no other let through until the servers have ended the session by themselves. */
   | "isolation"
 
@@ -95,6 +99,8 @@ export const makeBench = Effect.fnUntraced(function*(sessionTimeout: Duration.In
   const server = yield* ZkServer
   const rival = yield* ZkClient.make({ hosts: server.connectString, sessionTimeout: "4 seconds" })
   yield* rival.ensurePath("/crash")
+  const acl = [{ perms: ZkAcl.Perms.delete, scheme: "world", id: "anyone" }]
+  yield* Effect.catchTag(rival.create(forbidden, null, { acl }), "NodeExists", () => Effect.void)
   const bench: Bench = { server, rival, sessionTimeout }
   return bench
 })
@@ -177,6 +183,15 @@ const untilEmpty = (what: string, names: Effect.Effect<ReadonlyArray<unknown>, u
   })
 }
 
+const forbidden = "/forbidden"
+
+/** The same read, of a node that may not be read: where the server refuses it by itself it sets no watch either. */
+const readForbidden = (payload: Buffer): Uint8Array =>
+  new JuteWriter().raw(payload.subarray(0, 8)).ustring(forbidden).raw(payload.subarray(-1)).bytes()
+
+const isRead = (event: NetworkEvent): boolean =>
+  event.type === "frame" && event.kind === "request" && /^get(Data|Children)/.test(event.op ?? "")
+
 /** Puts the fault where it belongs. Gives whether it has been there, and waits until it is over. */
 const arm = Effect.fnUntraced(function*(
   { server }: Bench,
@@ -208,6 +223,10 @@ const arm = Effect.fnUntraced(function*(
       yield* at(Effect.sync(interrupt))
       return Deferred.await(over)
     }
+    case "refusal": {
+      yield* proxy.rule({ where: (frame) => frame.index === point.index && isRead(frame) }, { replace: readForbidden })
+      return Effect.void
+    }
     case "isolation": {
       const wakeUp = Effect.gen(function*() {
         const isThere = Effect.map(server.sessions, (all) => all.filter((id) => id === session.sessionId))
@@ -233,6 +252,8 @@ const arm = Effect.fnUntraced(function*(
 interface RunResult {
   /** Up to the end of our part, and up to that of what it leaves to the background. */
   readonly events: readonly [ours: number, all: number]
+  /** The indexes of reads. */
+  readonly reads: ReadonlyArray<number>
   readonly reached: boolean
   readonly cleanUp: number
   readonly outcome: string
@@ -319,6 +340,7 @@ const run = Effect.fnUntraced(function*(
   }
   return {
     events: [played.events, all],
+    reads: proxy.events.filter(isRead).map(({ index }) => index).filter((index) => index < all),
     reached,
     cleanUp,
     outcome: describeExit(played.exit),
@@ -377,12 +399,13 @@ const survey = Effect.fnUntraced(function*(bench: Bench, scenario: Scenario, fau
   for (const { outcome } of clean) assert.strictEqual(outcome, scenario.undisturbed, scenario.name)
   const all = clean.map(({ events }) => events[1])
   const forOurs = Math.max(...clean.map(({ events }) => events[0]))
-  const points = faults.flatMap((fault) =>
-    Array.from({ length: fault === "interruption" ? forOurs : Math.max(...all) }, (_, index): Point => ({
-      fault,
-      index
-    }))
-  )
+  const indexes = Array.from({ length: Math.max(...all) }, (_, index) => index)
+  const points = faults.flatMap((fault) => {
+    const chosen = indexes.filter((index) =>
+      fault === "interruption" ? index < forOurs : fault !== "refusal" || clean[0]?.reads.includes(index)
+    )
+    return chosen.map((index): Point => ({ fault, index }))
+  })
   return { scenario, points, events: Math.max(...all), certain: Math.min(...all) }
 })
 
@@ -414,6 +437,7 @@ export const atEveryPoint = Effect.fnUntraced(
       const late = missed.filter((job) => job.scenario === scenario && job.point.index < certain)
       assert.deepStrictEqual(late.map(({ point }) => point), [], `${scenario.name}: not reached`)
       const ran = results.get(scenario) ?? []
+      if (ran.length === 0) continue
       total += ran.length
       const outcomes: Record<string, number> = {}
       for (const { outcome } of ran) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1

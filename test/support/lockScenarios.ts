@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as ZkLock from "../../src/ZkLock.ts"
 import * as ZkTransaction from "../../src/ZkTransaction.ts"
-import { inLine, isWatched, type Rig, type Scenario, someWork } from "./crashPoints.ts"
+import { inLine, isWatched, type Play, type Rig, type Scenario, someWork } from "./crashPoints.ts"
 import { on } from "./locking.ts"
 
 // What is done with exclusive locks, in scenarios for crash points.
@@ -48,6 +48,37 @@ const weHold = Effect.fnUntraced(function*(rig: Rig, lock: ZkLock.ZkLock) {
   const handle = yield* Scope.provide(lock.acquire(), rig.oursScope)
   const entry = yield* rig.book.granted("we", rig.ours, handle, "exclusive")
   return { entry, handle }
+})
+
+const takingAway = Effect.fnUntraced(function*(
+  rig: Rig,
+  acquire: (
+    lock: ZkLock.ZkLock,
+    options: ZkLock.AcquireOptions & { readonly revoke: "immediate" }
+  ) => Effect.Effect<ZkLock.ExclusiveHandle, ZkLock.LockNotAcquired | ZkLock.LockTimeout, Scope.Scope>
+) {
+  const { ours, rivals } = yield* locks(rig)
+  const { entry, handle } = yield* rivalHolds(rig, rivals)
+  let wasGranted = false
+  const onStatus = (status: ZkLock.LockStatus) =>
+    Effect.sync(() => {
+      if (status._tag !== "Held") return
+      wasGranted = true
+      entry.isTaken = true
+    })
+  const play: Play = {
+    ours: ourTurn(rig, acquire(ours, { revoke: "immediate", onStatus })),
+    check: (_, fault) => {
+      // Nobody loses a lock to one who does not get it. Only what nobody can make up for brings that about: the end of the
+      // session, or of the right to look at the line, after the one transaction in which the others go.
+      if (wasGranted || fault === "expiry" || fault === "isolation" || fault === "refusal") {
+        entry.isTaken = true
+        return Effect.void
+      }
+      return handle.guard([])
+    }
+  }
+  return play
 })
 
 export const lockScenarios = {
@@ -174,28 +205,17 @@ export const lockScenarios = {
   takesAway: {
     name: "acquire that takes the lock away",
     ...common,
-    prepare: Effect.fnUntraced(function*(rig) {
-      const { ours, rivals } = yield* locks(rig)
-      const { entry, handle } = yield* rivalHolds(rig, rivals)
-      let wasGranted = false
-      const onStatus = (status: ZkLock.LockStatus) =>
-        Effect.sync(() => {
-          if (status._tag !== "Held") return
-          wasGranted = true
-          entry.isTaken = true
-        })
-      return {
-        ours: ourTurn(rig, ours.acquire({ revoke: "immediate", onStatus })),
-        check: (_, fault) => {
-          // Nobody loses a lock to one who does not get it: only the end of a session can bring that about.
-          if (wasGranted || fault === "expiry" || fault === "isolation") {
-            entry.isTaken = true
-            return Effect.void
-          }
-          return handle.guard([])
-        }
-      }
-    })
+    prepare: (rig) => takingAway(rig, (lock, options) => lock.acquire(options))
+  },
+
+  tryTakesAway: {
+    name: "tryAcquire that takes the lock away",
+    ...common,
+    prepare: (rig) =>
+      takingAway(
+        rig,
+        (lock, options) => Effect.flatMap(lock.tryAcquire(options), (got) => Effect.orDie(Effect.fromOption(got)))
+      )
   },
 
   isTaken: {
