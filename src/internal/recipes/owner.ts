@@ -31,16 +31,19 @@ export interface Request {
 }
 
 /** The text for a new candidate. The wall clock is for people to read; nothing is decided by it. */
-export const describe = ({ custom, patience, revoke }: Request): Effect.Effect<string> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    Effect.orDie(encode({
+export const describe = ({ custom, patience = Infinity, revoke }: Request): Effect.Effect<string> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    // There is no date for a wait without an end, nor for one of very many years.
+    const deadline = Option.getOrUndefined(DateTime.make(now + patience))
+    return Effect.orDie(encode({
       host,
       pid: process.pid,
       since: DateTime.makeUnsafe(now),
       ...(custom === undefined ? undefined : { custom }),
       ...(revoke === undefined ? undefined : { revoke }),
-      ...(patience === undefined ? undefined : { deadline: DateTime.makeUnsafe(now + patience) })
-    })))
+      ...(deadline === undefined ? undefined : { deadline })
+    }))
+  })
 
 /** None for nodes of clients that write something else, and for those whose data was replaced by a message. */
 export const read = (text: string): Option.Option<Owner> => text === "" ? Option.none() : decode(text)
