@@ -132,6 +132,24 @@ describe("giving up", () => {
       assert.isTrue(yield* later.isHeld)
     }))
 
+  it.live.each([Infinity, Number.MAX_SAFE_INTEGER, 2 ** 33])(
+    "does not happen within %s milliseconds if the lock comes before [LOCK-05]",
+    (timeout) =>
+      Effect.gen(function*() {
+        const { a, b, name } = yield* twoClients
+        const ours = yield* on(a)(ZkLock.make(name))
+        const theirs = yield* on(b)(ZkLock.make(name))
+        const held = yield* ours.acquire()
+        const waiting = yield* inLine((options) => theirs.acquireTimeout(timeout, options))
+        const [, { owner }] = (yield* ours.contenders) as [ZkLock.Contender, ZkLock.Contender]
+        // Only what is a date is told.
+        assert.strictEqual(Option.getOrThrow(owner).deadline !== undefined, timeout === 2 ** 33)
+        assert.isUndefined(waiting.pollUnsafe())
+        yield* held.release
+        assert.isTrue(yield* (yield* Fiber.join(waiting)).isHeld)
+      })
+  )
+
   it.live("waiting for the fiber that waits, and giving that up, changes nothing for the queue [T43]", () =>
     Effect.gen(function*() {
       const { a, b, name } = yield* twoClients
