@@ -332,10 +332,9 @@ const warnedOf = new WeakMap<ZkClient, Set<string>>()
 
 /** Curator's plain lock and its read/write lock do not see each other: with Java among the contenders nobody is safe. */
 const warnOfMix = (spec: LockSpec, names: ReadonlyArray<string>): Effect.Effect<void> => {
-  const kinds = new Set(
-    names.filter((name) => spec.layout.parse(name) !== undefined).map((name) => spec.layout.isReadWrite(name))
-  )
-  if (kinds.size < 2) return Effect.void
+  const { isReadWrite, parse } = spec.layout
+  const isOther = (name: string) => isReadWrite(name) === !spec.isReadWrite && parse(name) !== undefined
+  if (!names.some(isOther)) return Effect.void
   const warned = warnedOf.get(spec.client) ?? new Set()
   if (warned.has(spec.path)) return Effect.void
   warnedOf.set(spec.client, warned.add(spec.path))

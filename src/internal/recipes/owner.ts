@@ -18,7 +18,6 @@ export const Owner = Schema.Struct({
 export type Owner = typeof Owner.Type
 
 const OwnerText = Schema.fromJsonString(Owner)
-const encode = Schema.encodeEffect(OwnerText)
 const decode = Schema.decodeUnknownOption(OwnerText)
 
 const host = os.hostname()
@@ -30,20 +29,24 @@ export interface Request {
   readonly patience: number | undefined
 }
 
-/** The text for a new candidate. The wall clock is for people to read; nothing is decided by it. */
+const toText = (time: number): string | undefined =>
+  Option.getOrUndefined(Option.map(DateTime.make(time), DateTime.formatIso))
+
+/**
+ * The text for a new candidate, as `Owner` reads it; without the schema, since every acquisition writes it. The wall
+ * clock is for people to read; nothing is decided by it.
+ */
 export const describe = ({ custom, patience = Infinity, revoke }: Request): Effect.Effect<string> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    // There is no date for a wait without an end, nor for one of very many years.
-    const deadline = Option.getOrUndefined(DateTime.make(now + patience))
-    return Effect.orDie(encode({
+  Effect.map(Clock.currentTimeMillis, (now) =>
+    JSON.stringify({
       host,
       pid: process.pid,
-      since: DateTime.makeUnsafe(now),
-      ...(custom === undefined ? undefined : { custom }),
-      ...(revoke === undefined ? undefined : { revoke }),
-      ...(deadline === undefined ? undefined : { deadline })
+      since: toText(now),
+      custom,
+      revoke,
+      // There is no date for a wait without an end, nor for one of very many years.
+      deadline: toText(now + patience)
     }))
-  })
 
 /** None for nodes of clients that write something else, and for those whose data was replaced by a message. */
 export const read = (text: string): Option.Option<Owner> => text === "" ? Option.none() : decode(text)
