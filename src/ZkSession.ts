@@ -39,7 +39,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Acl } from "./ZkAcl.ts"
 import type { CreateError, ZkClient } from "./ZkClient.ts"
-import type { AuthFailed, SessionClosed, SessionExpired } from "./ZkError.ts"
+import type { AuthFailed, MultiFailed, SessionClosed, SessionError, SessionExpired } from "./ZkError.ts"
 import type { Stat } from "./ZkStat.ts"
 import type { Data } from "./ZkTransaction.ts"
 
@@ -118,6 +118,16 @@ export interface ZkSession {
    * before the first. All writes of the client count.
    */
   readonly committedAtUnsafe: () => number
+  /** Whether the session is known to be over, or is being closed with its client. Needs no request. */
+  readonly endUnsafe: () => "expired" | "closed" | undefined
+  /**
+   * A write that changes nothing: it fails unless these nodes are there. Its answer moves `committedAtUnsafe`. With
+   * `urgent` it goes out ahead of requests that wait for their turn.
+   */
+  readonly commit: (
+    paths: ReadonlyArray<string>,
+    options?: { readonly urgent?: boolean | undefined }
+  ) => Effect.Effect<void, MultiFailed | SessionError>
   /** The path as servers know it, with the client's chroot. */
   readonly absolutePath: (path: string) => string
   /** Waits until the session is over, and fails with the reason. */

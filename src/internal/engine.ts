@@ -21,6 +21,8 @@ export interface ExecuteOptions {
   readonly session?: bigint | undefined
   /** Goes on while the client is being closed: for whoever cleans up behind an operation. */
   readonly whileClosing?: boolean | undefined
+    /** Goes ahead of what waits to be written. */
+  readonly overtakes?: boolean | undefined
   /** Called each time the request is written. */
   readonly onWrite?: (() => void) | undefined
   /** Called with the zxid of the answer, also of one that is an error, before the operation completes. */
@@ -51,6 +53,8 @@ export interface Engine {
   readonly states: StateHub
   /** The current session; none before the first, and between two. */
   readonly sessionId: () => bigint | undefined
+    /** Whether no other request is taken: the client is over, or is being closed. */
+  readonly isClosing: boolean
   /** The session's timeout as negotiated last, in milliseconds. */
   readonly timeout: () => number
   /** Milliseconds from an arbitrary origin; never goes back, and counts time for which the machine slept. */

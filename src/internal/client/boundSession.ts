@@ -5,19 +5,24 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import type { CreateError, ZkClient } from "../../ZkClient.ts"
-import type { SessionError } from "../../ZkError.ts"
+import type { MultiFailed, SessionError } from "../../ZkError.ts"
 import { AuthFailed, SessionClosed, SessionExpired } from "../../ZkError.ts"
 import type { EphemeralNode, EphemeralOptions, Removal, ZkSession } from "../../ZkSession.ts"
 import type { Data } from "../../ZkTransaction.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
 import type { Core } from "./core.ts"
 import { run, traced } from "./core.ts"
 import { toDelete } from "./input.ts"
 import { operations } from "./operations.ts"
 import { protectedCreate } from "./resolve.ts"
+import { runMulti } from "./transactions.ts"
 
 /** A third of the session's time: a server that has been silent for that long is not worth waiting for. */
 const patience = (core: Core): Duration.Duration => Duration.millis(core.engine.timeout() / 3)
+
+/** Between tries. */
+const pause = Duration.millis(250)
 
 const removeOnce = (core: Core, path: string, options: ExecuteOptions) => {
   const request = toDelete(core.chroot, path, undefined)
@@ -35,12 +40,12 @@ const removeAtLast = (core: Core, path: string): Effect.Effect<void> =>
       case "SessionClosed":
       case "AuthFailed":
         return Effect.void
-      case "ConnectionLoss":
-      case "OperationTimeout":
-      case "ThrottledOp":
-        return Effect.andThen(Effect.sleep("250 millis"), removeAtLast(core, path))
-      default:
+      case "NoAuth":
+      case "InvalidPath":
+      case "InvalidInput":
         return Effect.logWarning(`${path} stays until its session ends: ${error.message}`)
+      default:
+        return Effect.andThen(Effect.sleep(pause), removeAtLast(core, path))
     }
   })
 
@@ -88,6 +93,19 @@ const createEphemeral = (
   )
 }
 
+const commit = (
+  core: Core,
+  paths: ReadonlyArray<string>,
+  overtakes: boolean
+): Effect.Effect<void, MultiFailed | SessionError> =>
+  Effect.asVoid(runMulti(core, paths.map((path) => ZkTransaction.check(path)), { overtakes })).pipe(
+    // Checks bring no ACL.
+    Effect.catchTag("InvalidAcl", Effect.die)
+  )
+
+const endOf = (core: Core, sessionId: bigint): "expired" | "closed" | undefined =>
+  core.engine.isClosing ? "closed" : core.engine.sessionId() === sessionId ? undefined : "expired"
+
 const awaitEnd = (core: Core, sessionId: bigint): ZkSession["ended"] =>
   Effect.scoped(Effect.gen(function*() {
     const outcome = { operation: "session", path: "", maybeApplied: false }
@@ -116,6 +134,8 @@ const makeSession = (core: Core, sessionId: bigint, makeClient: (core: Core) => 
       return committedAt
     },
     absolutePath: (path) => core.chroot.toServer(path),
+    endUnsafe: () => endOf(core, sessionId),
+    commit: (paths, options) => commit(bound, paths, options?.urgent === true),
     ended: awaitEnd(core, sessionId),
     remove: (path) => Effect.suspend(() => makeRemove(bound, path)),
     createEphemeral: (path, data, options) =>

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { CreateError, CreateOptions, NodeData, ReconfigOptions, VersionOptions, ZkClient } from "../../ZkClient.ts"
-import { InvalidInput } from "../../ZkError.ts"
+import { InvalidInput, SessionExpired } from "../../ZkError.ts"
 import type { Stat } from "../../ZkStat.ts"
 import type { Created, Data } from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
@@ -134,9 +134,17 @@ export const makeBasics = (core: Core): Basics => {
     whoAmI: run(core, operations.whoAmI, new WhoAmI(), ""),
     getConfig: run(core, operations.getConfig, new GetData(configPath, false), configPath),
     reconfig: (options) => run(core, operations.reconfig, toReconfig(options), configPath),
-    addAuth: (auth) => traced("addAuth", "", core.engine.addAuth(auth))
+    addAuth: (auth) => traced("addAuth", "", Effect.andThen(whileCurrent(core, "addAuth"), core.engine.addAuth(auth)))
   }
 }
+
+/** For what is no request that could be bound to a session. */
+const whileCurrent = (core: Core, operation: string): Effect.Effect<void, SessionExpired> =>
+  Effect.suspend(() => {
+    const { engine, session: sessionId } = core
+    if (sessionId === undefined || sessionId === engine.sessionId()) return Effect.void
+    return Effect.fail(new SessionExpired({ operation, path: "", maybeApplied: false, sessionId }))
+  })
 
 const expecting = (options: VersionOptions | undefined) =>
   options?.version === undefined ? undefined : { expected: options.version }

@@ -67,7 +67,10 @@ interface Marked {
 }
 
 /** The node that carries a mark, as a server that has caught up knows it. */
-const findMarked = Effect.fnUntraced(function*(marked: Marked, options: ExecuteOptions) {
+const findMarked = Effect.fnUntraced(function*(
+  marked: Marked,
+  options: ExecuteOptions
+): Effect.fn.Return<Option.Option<Created>, NoAuth | SessionError> {
   const { core, parent, serverParent } = marked
   yield* syncAt(core, serverParent, parent, options)
   const listed = yield* run(core, operations.getChildren, new GetChildren(serverParent, false), parent, options).pipe(
@@ -79,10 +82,15 @@ const findMarked = Effect.fnUntraced(function*(marked: Marked, options: ExecuteO
   const path = ZkPath.join(parent, name)
   const request = new Exists(ZkPath.join(serverParent, name), false)
   return yield* run(core, operations.exists, request, path, options).pipe(
-    Effect.map((stat) => Option.some<Created>({ path, stat })),
+    // A mark is as unique as chance makes it, which it does not for processes that were cloned.
+    Effect.map((stat) => isOwn(stat, options.session) ? Option.some<Created>({ path, stat }) : Option.none<Created>()),
     Effect.catchTag("NoNode", () => Effect.succeed(Option.none<Created>()))
   )
 })
+
+/** For nodes that are bound to a session. */
+const isOwn = (stat: Stat, session: bigint | undefined): boolean =>
+  session === undefined || stat.ephemeralOwner === session
 
 const removeNode = (core: Core, path: string, options: ExecuteOptions) =>
   Effect.catchTag(
@@ -96,19 +104,27 @@ const removeMarked = (marked: Marked, options: ExecuteOptions): Effect.Effect<vo
   findMarked(marked, options).pipe(
     Effect.flatMap((found) => Option.isNone(found) ? Effect.void : removeNode(marked.core, found.value.path, options)),
     Effect.catch((error) => {
-      // An ephemeral node goes with its session; any other end of the client leaves nothing to be done.
-      const goesOn = error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" ||
-        error._tag === "ThrottledOp" ||
-        (error._tag === "SessionExpired" && options.session === undefined)
-      return goesOn
-        ? Effect.andThen(Effect.sleep("250 millis"), removeMarked(marked, options))
-        : Effect.logWarning(`a node ${marked.mark} below ${marked.parent} may have been left behind: ${error.message}`)
-          .pipe(
-            Effect.when(Effect.sync(() => error._tag !== "SessionExpired" && error._tag !== "SessionClosed")),
-            Effect.asVoid
+      switch (error._tag) {
+        // An ephemeral node goes with its session; the end of the client leaves nothing to be done.
+        case "SessionClosed":
+          return Effect.void
+        case "SessionExpired":
+          return options.session === undefined ? later(removeMarked(marked, options)) : Effect.void
+        case "NoAuth":
+        case "AuthFailed":
+        case "InvalidPath":
+        case "InvalidInput":
+          return Effect.logWarning(
+            `a node ${marked.mark} below ${marked.parent} may have been left behind: ${error.message}`
           )
+        default:
+          return later(removeMarked(marked, options))
+      }
     })
   )
+
+const later = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.andThen(Effect.sleep("250 millis"), effect)
 
 /**
  * For regions that cannot be interrupted besides what `restore` lets be: whatever happens, either the caller has the

@@ -2,8 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { ZkClient } from "../../ZkClient.ts"
+import type { InvalidAcl, SessionError } from "../../ZkError.ts"
 import { MultiFailed } from "../../ZkError.ts"
 import type * as ZkTransaction from "../../ZkTransaction.ts"
+import type { ExecuteOptions } from "../engine.ts"
 import { fromCode, withoutStack } from "../errorCodes.ts"
 import { operation } from "../operation.ts"
 import { Code } from "../protocol/constants.ts"
@@ -84,25 +86,31 @@ const toResult = (core: Core, item: WriteResult): ZkTransaction.WriteResult<ZkTr
   }
 }
 
+export const runMulti = <const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>(
+  core: Core,
+  ops: Ops,
+  options?: ExecuteOptions
+): Effect.Effect<ZkTransaction.WriteResults<Ops>, MultiFailed | InvalidAcl | SessionError> => {
+  type Results = ZkTransaction.WriteResults<Ops>
+  // The results stand in the order of the operations, each of the kind that its operation gives.
+  const toResults = (items: ReadonlyArray<WriteResult>) =>
+    items.map((item) => toResult(core, item)) as unknown as Results
+  if (ops.length === 0) return Effect.succeed(toResults([]))
+  const made = all<ZkTransaction.WriteOp, WriteOp, Refused>(ops, (op) => toWriteOp(core, op))
+  return Effect.flatMap(
+    run(core, multiOperation, made instanceof Error ? made : new Multi(made), "", options),
+    (items): Effect.Effect<Results, MultiFailed> => {
+      // In a refused transaction the operations before the culprit are answered with the code 0.
+      const index = items.findIndex((item) => item._tag === "Error" && item.code !== Code.ok)
+      const culprit = items[index]
+      if (culprit?._tag === "Error") return Effect.fail(toFailure(ops, index, culprit.code))
+      return Effect.succeed(toResults(items))
+    }
+  )
+}
+
 export const makeTransactions = (core: Core): Pick<ZkClient, "multi" | "multiRead"> => ({
-  multi: <const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>(ops: Ops) => {
-    type Results = ZkTransaction.WriteResults<Ops>
-    // The results stand in the order of the operations, each of the kind that its operation gives.
-    const toResults = (items: ReadonlyArray<WriteResult>) =>
-      items.map((item) => toResult(core, item)) as unknown as Results
-    if (ops.length === 0) return Effect.succeed(toResults([]))
-    const made = all<ZkTransaction.WriteOp, WriteOp, Refused>(ops, (op) => toWriteOp(core, op))
-    return Effect.flatMap(
-      run(core, multiOperation, made instanceof Error ? made : new Multi(made), ""),
-      (items): Effect.Effect<Results, MultiFailed> => {
-        // In a refused transaction the operations before the culprit are answered with the code 0.
-        const index = items.findIndex((item) => item._tag === "Error" && item.code !== Code.ok)
-        const culprit = items[index]
-        if (culprit?._tag === "Error") return Effect.fail(toFailure(ops, index, culprit.code))
-        return Effect.succeed(toResults(items))
-      }
-    )
-  },
+  multi: (ops) => runMulti(core, ops),
   multiRead: (ops) => {
     if (ops.length === 0) return Effect.succeed([] as never)
     const made = all<ZkTransaction.ReadOp, ReadOp, Rejection>(ops, (op) => {

@@ -55,7 +55,6 @@ export class Hold implements Member {
   private readonly isLeased: boolean
   private readonly since: number
   private readonly bodies = new Set<Fiber.Fiber<unknown, unknown>>()
-  private readonly stopped = new WeakSet<object>()
   private nodes: ReadonlyArray<HeldNode>
   kind: Kind
   private isMoving = false
@@ -101,11 +100,16 @@ export class Hold implements Member {
 
   readonly awaitLoss: Effect.Effect<never, LockLost> = Deferred.await(this.lost)
 
-  readonly start: Effect.Effect<void> = Effect.suspend(() => this.isLeased ? this.lease.join(this) : Effect.void)
+  readonly start: Effect.Effect<void> = Effect.map(Effect.context<never>(), (context) => {
+    if (this.isLeased && this.end === undefined) this.lease.join(this, context)
+  })
 
   /** Why it is not held; `undefined` while it is. Looks at the clock: timers may have been stopped with the process. */
   whyNot(): LossReason | undefined {
-    if (this.end === undefined && this.isLeased && this.lease.remaining(this.halfTick) <= 0) this.lose("lease")
+    if (this.end !== undefined) return this.end
+    const over = this.session.endUnsafe()
+    if (over !== undefined) this.lose(over)
+    else if (this.isLeased && this.lease.remaining(this.halfTick) <= 0) this.lose("lease")
     return this.end
   }
 
@@ -119,6 +123,7 @@ export class Hold implements Member {
     Effect.runForkWith(this.options.context)(
       Effect.annotateLogs(Effect.logWarning(this.lossOf(reason).message), { "zookeeper.session": `0x${id}` })
     )
+    this.options.onEnd?.(reason)
   }
 
   lossOf(reason: LossReason): LockLost {
@@ -129,7 +134,6 @@ export class Hold implements Member {
     this.end = reason
     this.lease.leave(this)
     metrics.held(this.session.nowUnsafe() - this.since, this.options.context)
-    this.options.onEnd?.(reason)
   }
 
   /** Holds it once more. */
@@ -148,7 +152,10 @@ export class Hold implements Member {
   readonly release: Effect.Effect<boolean> = Effect.uninterruptible(Effect.suspend(() => {
     const wasHeld = this.whyNot() === undefined
     if (--this.count > 0) return Effect.succeed(wasHeld)
-    if (wasHeld) this.finish("released")
+    if (wasHeld) {
+      this.finish("released")
+      this.options.onEnd?.("released")
+    }
     return Effect.map(
       Effect.forEach(this.nodes, (node) => node.remove, { concurrency: "unbounded" }),
       (removals) => wasHeld && !removals.includes("missing")
@@ -157,14 +164,9 @@ export class Hold implements Member {
 
   // -- under it -------------------------------------------------------------------------------------------------------
 
-  /** Stops a fiber that goes on after the lock is lost. Gives whether it is to yield. */
-  stops(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    const reason = this.whyNot()
-    if (reason === undefined || reason === "released" || this.stopped.has(fiber)) return false
-    if (!fiber.getRef(Held).includes(this)) return false
-    this.stopped.add(fiber)
-    fiber.interruptUnsafe()
-    return true
+  /** Looks whether it is lost. If that comes out only now, those who run under it have been interrupted. */
+  isLostNow(): boolean {
+    return this.end === undefined && this.whyNot() !== undefined
   }
 
   /** Runs an effect as long as the lock is held. One that has succeeded by then has succeeded. */
@@ -232,16 +234,18 @@ export class Hold implements Member {
   }
 }
 
+/** Steps of a fiber that does not wait for anything between two looks at the clock. */
+const stepsAtMost = 16
+
 /**
- * Looks at the locks that a fiber runs under before each step of its run loop: a process that was frozen for longer than
- * its session lives must not take another step under a lock, and timers come too late for that.
+ * Looks at the locks that a fiber runs under ahead of its first step after each wait, and now and then in between: a
+ * process that was frozen for longer than its session lives must not go on under a lock, and timers come too late for
+ * that. A lock that is found to be lost interrupts its bodies, and these what they have forked, before this fiber goes on.
  */
 class GuardingScheduler implements Scheduler.Scheduler {
   readonly executionMode: "sync" | "async"
   private readonly inner: Scheduler.Scheduler
-  /** The fiber that was looked at last, and the locks that it was started under. */
-  private id = -1
-  private holds: ReadonlyArray<Hold> = []
+  private steps = 0
 
   constructor(inner: Scheduler.Scheduler) {
     this.inner = inner
@@ -249,29 +253,18 @@ class GuardingScheduler implements Scheduler.Scheduler {
   }
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    if (fiber.id !== this.id) {
-      this.id = fiber.id
-      this.holds = startedUnder(fiber)
+    if (fiber.currentOpCount === 1 || ++this.steps >= stepsAtMost) {
+      this.steps = 0
+      let isLost = false
+      for (const hold of fiber.getRef(Held)) if (hold.isLostNow()) isLost = true
+      if (isLost) return true
     }
-    for (const hold of this.holds) if (hold.stops(fiber)) return true
     return this.inner.shouldYield(fiber)
   }
 
   makeDispatcher(): Scheduler.SchedulerDispatcher {
     return this.inner.makeDispatcher()
   }
-}
-
-const origins = new WeakMap<object, ReadonlyArray<Hold>>()
-
-/**
- * The locks that a fiber was started under, which are those of its first step. Other fibers come here later: whoever
- * closes a scope runs finalizers in the context in which they were added, which may have been under a lock.
- */
-const startedUnder = (fiber: Fiber.Fiber<unknown, unknown>): ReadonlyArray<Hold> => {
-  let holds = origins.get(fiber)
-  if (holds === undefined) origins.set(fiber, holds = fiber.currentOpCount === 1 ? fiber.getRef(Held) : [])
-  return holds
 }
 
 const guarding = new WeakMap<Scheduler.Scheduler, GuardingScheduler>()

@@ -5,12 +5,12 @@
  * goes on answering them for a while, and the leader ends the session meanwhile. An answered write went through the
  * leader. So what is held is held until the session timeout after the newest of these was *sent*, less a margin.
  */
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { MultiFailed, SessionError } from "../../ZkError.ts"
 import type { ZkSession } from "../../ZkSession.ts"
-import * as ZkTransaction from "../../ZkTransaction.ts"
 
 /** Why something held is held no more. */
 export type LossReason = "lease" | "removed" | "expired" | "suspended" | "closed"
@@ -28,6 +28,9 @@ const checksAtOnce = 1000
 
 /** Between tries of what failed although there is a connection. */
 const pause = Duration.millis(250)
+
+/** In milliseconds. */
+const longestSleep = 200
 
 const leases = new WeakMap<ZkSession, Lease>()
 
@@ -74,24 +77,15 @@ export class Lease {
 
   /** Renews it, by a write that changes nothing: it fails unless these nodes are there. */
   prove(paths: ReadonlyArray<string>): Effect.Effect<void, MultiFailed | SessionError> {
-    return Effect.asVoid(this.session.client.multi(paths.map((path) => ZkTransaction.check(path)))) as Effect.Effect<
-      void,
-      MultiFailed | SessionError
-    >
+    return this.session.commit(paths)
   }
 
   /** Keeps the lease up and tells the member when it is over, until it leaves. */
-  join(member: Member): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.members.add(member)
-      if (this.members.size > 1) return Effect.void
-      return Effect.map(
-        Effect.all([Effect.forkDetach(this.keepUp), Effect.forkDetach(this.expire)]),
-        (fibers) => {
-          this.fibers = fibers
-        }
-      )
-    })
+  join(member: Member, context: Context.Context<never>): void {
+    this.members.add(member)
+    if (this.members.size > 1) return
+    const fork = Effect.runForkWith(context)
+    this.fibers = [fork(this.keepUp), fork(this.expire)]
   }
 
   leave(member: Member): void {
@@ -104,9 +98,11 @@ export class Lease {
     for (const member of [...this.members]) member.lose(reason)
   }
 
+  /** Not for long at a time: a new connection may have brought a shorter session timeout. */
   private sleepUntil(time: number): Effect.Effect<void> {
     // A little late, so that the time has then come.
-    return Effect.sleep(Duration.millis(Math.max(0, Math.ceil(time - this.session.nowUnsafe()))))
+    const millis = Math.max(0, Math.ceil(time - this.session.nowUnsafe()))
+    return Effect.sleep(Duration.millis(Math.min(millis, longestSleep)))
   }
 
   private nextChecks(): ReadonlyArray<readonly [path: string, member: Member]> {
@@ -131,7 +127,7 @@ export class Lease {
         yield* Effect.sleep(pause)
         continue
       }
-      const failure = yield* this.prove(checks.map(([path]) => path)).pipe(
+      const failure = yield* this.session.commit(checks.map(([path]) => path), { urgent: true }).pipe(
         Effect.as(undefined),
         Effect.catch(Effect.succeed),
         Effect.withTracerEnabled(false)

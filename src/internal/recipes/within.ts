@@ -20,7 +20,8 @@ export const within = <A, E, R>(
   if (millis === undefined) return effect
   return Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const fiber = yield* Effect.forkChild(restore(effect), { startImmediately: true, uninterruptible: "inherit" })
+      // As with Effect.timeout, what has a time limit can be interrupted, wherever it is.
+      const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
       let isUp = false
       const timer = yield* Effect.forkChild(
         Effect.andThen(

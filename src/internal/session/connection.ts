@@ -307,7 +307,8 @@ export class Connection {
       pending.answerCode(code)
       return
     }
-    if (!pending.request.isRead && pending.writtenAt > this.committedAt) this.committedAt = pending.writtenAt
+    const isCommitted = !pending.request.isRead && pending.operation !== internalOperation
+    if (isCommitted && pending.writtenAt > this.committedAt) this.committedAt = pending.writtenAt
     if (pending.settled) return
     try {
       pending.answer(frame)

@@ -18,6 +18,8 @@ export interface PendingOptions {
   readonly sameConnection?: boolean | undefined
   /** Goes on while the client is being closed. */
   readonly whileClosing?: boolean | undefined
+  /** Goes ahead of what waits to be written. */
+  readonly overtakes?: boolean | undefined
   /** The session without which the request is pointless. */
   readonly session?: bigint | undefined
   /** Called each time before the request is written. */

@@ -234,7 +234,8 @@ export class Session implements Engine {
     if (session !== undefined && session !== this.sessionId()) return pending.failWith(sessionExpired(session))
     if (this.unknownOps.has(pending.request.op, this.lastServer, pending.since)) return pending.failWith(unimplemented)
     if (this.isTooLarge(pending)) return
-    this.queue.push(pending)
+    if (pending.options.overtakes === true) this.queue.unshift(pending)
+    else this.queue.push(pending)
     if (this.options.requestTimeout !== Infinity) this.alarm.noLaterThan(pending.since + this.options.requestTimeout)
   }
 
@@ -360,7 +361,7 @@ export class Session implements Engine {
   }
 
   now(): number {
-    return this.clock.nowAfterSleep()
+    return this.clock.resync()
   }
 
   committedAt(): number {
@@ -540,13 +541,22 @@ export class Session implements Engine {
     if (requestTimeout === Infinity) return
     const oldest = this.connection?.failOverdue(now - requestTimeout, requestTimeout)
     if (oldest !== undefined) this.alarm.noLaterThan(oldest + requestTimeout)
-    for (let pending = this.queue.peek(); pending !== undefined; pending = this.queue.peek()) {
-      if (pending.since + requestTimeout > now) {
-        this.alarm.noLaterThan(pending.since + requestTimeout)
-        return
-      }
+    for (const pending of [...this.overdue(now - requestTimeout)]) {
       this.queue.remove(pending)
       pending.failWith(operationTimeout(requestTimeout))
+    }
+  }
+
+  /** Those that wait and were asked for at `before` or earlier; the alarm is set for the next. */
+  private *overdue(before: number): Generator<Pending> {
+    for (const pending of this.queue) {
+      if (pending.since <= before) {
+        yield pending
+        continue
+      }
+      this.alarm.noLaterThan(pending.since + this.options.requestTimeout)
+      // Besides those that have overtaken them, the others are younger.
+      if (pending.options.overtakes !== true) return
     }
   }
 
