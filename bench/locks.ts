@@ -141,22 +141,20 @@ const program = Effect.gen(function*() {
     Effect.promise(() => makeClients(server.connectString)),
     (clients) => Effect.promise(() => Promise.all(clients.map((client) => client.close())))
   )
-  const takesPart = (client: Client, scenario: Scenario) => scenario === "uncontended" || client.name !== "bare loop"
   const measure = (client: Client, scenario: Scenario, count: number) =>
     Effect.promise(() => client.measure(scenario, count))
 
   for (const client of clients) {
     for (const scenario of scenarios) {
-      if (takesPart(client, scenario)) yield* measure(client, scenario, warmUp[scenario])
+      yield* measure(client, scenario, warmUp[scenario])
     }
   }
   const results: Record<Scenario, Map<Name, Array<Measurement>>> = { uncontended: new Map(), contended: new Map() }
   for (let round = 0; round < rounds; round++) {
     for (const scenario of scenarios) {
-      const among = clients.filter((client) => takesPart(client, scenario))
       // Each is first, second, and so on in turn: nobody profits from its place.
-      for (let i = 0; i < among.length; i++) {
-        const client = among[(round + i) % among.length]!
+      for (let i = 0; i < clients.length; i++) {
+        const client = clients[(round + i) % clients.length]!
         const measured = results[scenario].get(client.name) ?? []
         results[scenario].set(client.name, measured)
         measured.push(yield* measure(client, scenario, counts[scenario]))

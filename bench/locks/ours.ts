@@ -15,14 +15,28 @@ const program = Effect.gen(function*() {
   const once = lock.withLock(Effect.void)
 
   const name = `${path}/lock-`
-  // What a lock asks for: a place in the line and the line, its own node's data and, at the same time, its end.
-  const requests = Effect.flatMap(
-    Effect.all(
-      [zk.createProtected(name, "{\"host\":\"a\",\"pid\":1}", { mode: "ephemeralSequential" }), zk.getChildren(path)],
-      { concurrency: "unbounded" }
-    ),
+  const enter = Effect.all(
+    [zk.createProtected(name, "{\"host\":\"a\",\"pid\":1}", { mode: "ephemeralSequential" }), zk.getChildren(path)],
+    { concurrency: "unbounded" }
+  )
+  // What a lock asks for that nobody else wants: a place in the line and the line, its own node's data and its end.
+  const alone = Effect.flatMap(
+    enter,
     ([{ path }]) => Effect.all([zk.getData(path), zk.delete(path)], { concurrency: "unbounded" })
   )
+  // And one that has to wait: it hears of its own node and of the one ahead, and lists the line once more.
+  const inLine = Effect.scoped(Effect.gen(function*() {
+    const [created, { children }] = yield* enter
+    const line = children.toSorted((a, b) => a.slice(-10) < b.slice(-10) ? -1 : 1)
+    const ahead = line[line.indexOf(created.path.slice(path.length + 1)) - 1]
+    const waiting = ahead === undefined ? Effect.void : zk.getDataWatch(`${path}/${ahead}`).pipe(
+      Effect.flatMap(({ fired }) => fired),
+      Effect.catchTag("NoNode", () => Effect.void),
+      Effect.andThen(zk.getChildren(path))
+    )
+    yield* Effect.all([zk.getDataWatch(created.path), waiting], { concurrency: "unbounded" })
+    yield* zk.delete(created.path)
+  }))
   if (what === "bare") yield* zk.ensurePath(path)
 
   const repeat = (effect: Effect.Effect<unknown, unknown>, times: number): Effect.Effect<void, unknown> => {
@@ -30,12 +44,16 @@ const program = Effect.gen(function*() {
     return Effect.whileLoop({ while: () => left-- > 0, body: () => effect, step: () => {} })
   }
   const runs: Record<Scenario, (count: number) => Effect.Effect<void, unknown>> = {
-    uncontended: (count) => repeat(what === "bare" ? requests : once, count),
+    uncontended: (count) => repeat(what === "bare" ? alone : once, count),
     contended: (count) =>
-      Effect.forEach(Array.from({ length: contenders }), () => repeat(once, count / contenders), {
-        concurrency: "unbounded",
-        discard: true
-      })
+      Effect.forEach(
+        Array.from({ length: contenders }),
+        () => repeat(what === "bare" ? inLine : once, count / contenders),
+        {
+          concurrency: "unbounded",
+          discard: true
+        }
+      )
   }
   const measure = async (scenario: Scenario, count: number): Promise<Measurement> => {
     const start = performance.now()
