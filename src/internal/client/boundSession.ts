@@ -156,8 +156,8 @@ export const sessionOf = (
     return made?.sessionId === id ? made : (made = makeSession(core, id, makeClient))
   }
   const get: Effect.Effect<ZkSession, SessionError> = Effect.suspend(() => {
-    const session = current()
-    // Any request waits for the next session, with all that can happen meanwhile.
+    const session = core.engine.isClosing ? undefined : current()
+    // Any request waits for the next session, with all that can happen meanwhile; of a closed client it fails.
     return session === undefined ? Effect.andThen(sync, get) : Effect.succeed(session)
   })
   return get
