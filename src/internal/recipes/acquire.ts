@@ -29,8 +29,8 @@ import * as owner from "./owner.ts"
 import type { Kind, Place } from "./queue.ts"
 import { blockersOf, readQueue } from "./queue.ts"
 import type { Candidate, Gone } from "./sequence.ts"
-import { awaitDeletion, enter, follow, list, patiently } from "./sequence.ts"
-import { within } from "./within.ts"
+import { awaitDeletion, enter, follow, hasNextSession, list, patiently } from "./sequence.ts"
+import { seeThrough, within } from "./within.ts"
 
 /** What is being waited for, and where it has got to. */
 export type Status =
@@ -182,7 +182,8 @@ class Acquisition {
 
   private tell(context: Context.Context<never>, status: Status): void {
     const { onStatus } = this.attempt
-    if (onStatus !== undefined) Effect.runForkWith(Context.add(context, Held, []))(onStatus(status))
+    if (onStatus === undefined) return
+    Effect.runForkWith(Context.add(context, Held, []))(Effect.suspend(() => onStatus(status)))
   }
 
   /** Of those in the way, asks each once to give way. */
@@ -199,7 +200,8 @@ class Acquisition {
 
   /**
    * Deletes who is in the way, if the own node is there. Nobody may lose the lock to one who then gives up: so what
-   * became of it is found out, and what follows up to the grant belongs to it. The end of the session bounds it.
+   * became of it is found out, and what follows up to the grant belongs to it; for the time of a session at most, and
+   * not before a server has answered.
    */
   private takeOver(blockers: ReadonlyArray<Place>): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> {
     const { node, parent, session } = this.candidate
@@ -207,7 +209,7 @@ class Acquisition {
       ZkTransaction.check(node.path),
       ...blockers.map(({ name }) => ZkTransaction.delete(ZkPath.join(parent, name)))
     ]
-    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+    const taking = Effect.gen({ self: this }, function*() {
       const done = yield* Effect.result(session.client.multi(ops))
       if (Result.isFailure(done)) {
         const { failure } = done
@@ -222,8 +224,9 @@ class Acquisition {
       }
       if ((yield* patiently(this.blockers())).length > 0) return undefined
       while (!this.isProven) yield* patiently(this.prove)
-      return yield* this.grant
-    }))
+      return yield* Effect.uninterruptible(this.grant)
+    })
+    return Effect.andThen(session.client.sync(parent), seeThrough(taking, session.timeoutUnsafe()))
   }
 
   private get isProven(): boolean {
@@ -406,6 +409,12 @@ const once = (
     return yield* new Acquisition(spec, attempt, candidate, place, czxid, granted).run(names)
   })
 
+/** The session that an acquisition has ended with. */
+const sessionOf = (error: Failure): bigint | undefined => {
+  if (error._tag === "SessionExpired") return error.sessionId
+  return error._tag === "CandidateGone" && error.reason === "expired" ? error.session.sessionId : undefined
+}
+
 const isTimedOut = <A, E extends { readonly _tag: string }>(exit: Exit.Exit<A, E>): boolean =>
   Option.match(Exit.findErrorOption(exit), { onNone: () => false, onSome: ({ _tag }) => _tag === "TimedOut" })
 
@@ -466,9 +475,11 @@ export const acquire = (
         if (error._tag === "TimedOut") {
           return yield* new LockTimeout({ path: spec.path, timeout: attempt.timeout ?? 0 })
         }
-        const isGone = error._tag === "SessionExpired" ||
-          (error._tag === "CandidateGone" && error.reason !== "closed")
-        if (isGone && attempt.waits && spec.onCandidateLost === "requeue") continue
+        const isAgain = attempt.waits && spec.onCandidateLost === "requeue"
+        if (isAgain && error._tag === "CandidateGone" && error.reason === "removed") continue
+        const over = sessionOf(error)
+        if (isAgain && over !== undefined && (yield* restore(hasNextSession(spec.client, over, left)))) continue
+
         return yield* new LockNotAcquired({ path: spec.path, cause: toCause(error) })
       }
     })

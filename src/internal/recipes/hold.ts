@@ -156,6 +156,10 @@ export class Hold implements Member {
       this.finish("released")
       this.options.onEnd?.("released")
     }
+    const [first, ...more] = this.nodes
+    if (first !== undefined && more.length === 0) {
+      return Effect.map(first.remove, (removal) => wasHeld && removal !== "missing")
+    }
     return Effect.map(
       Effect.forEach(this.nodes, (node) => node.remove, { concurrency: "unbounded" }),
       (removals) => wasHeld && !removals.includes("missing")

@@ -8,7 +8,6 @@
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type { MultiFailed, SessionError } from "../../ZkError.ts"
 import type { ZkSession } from "../../ZkSession.ts"
 
@@ -46,7 +45,8 @@ export const leaseOf = (session: ZkSession): Lease => {
 export class Lease {
   private readonly session: ZkSession
   private readonly members = new Set<Member>()
-  private fibers: ReadonlyArray<Fiber.Fiber<void>> = []
+  private isKeptUp = false
+  private isWatched = false
   private checkedUpTo = 0
 
   constructor(session: ZkSession) {
@@ -80,18 +80,25 @@ export class Lease {
     return this.session.commit(paths)
   }
 
-  /** Keeps the lease up and tells the member when it is over, until it leaves. */
+  /**
+   * Keeps the lease up and tells the member when it is over, until it leaves. The fibers for that end at their next look
+   * after the last one has left: locks that are held for a moment, one after the other, need not start them each time.
+   */
   join(member: Member, context: Context.Context<never>): void {
     this.members.add(member)
-    if (this.members.size > 1) return
     const fork = Effect.runForkWith(context)
-    this.fibers = [fork(this.keepUp), fork(this.expire)]
+    if (!this.isKeptUp) {
+      this.isKeptUp = true
+      fork(this.keepUp)
+    }
+    if (!this.isWatched) {
+      this.isWatched = true
+      fork(this.expire)
+    }
   }
 
   leave(member: Member): void {
-    if (!this.members.delete(member) || this.members.size > 0) return
-    for (const fiber of this.fibers) fiber.interruptUnsafe()
-    this.fibers = []
+    this.members.delete(member)
   }
 
   private loseAll(reason: LossReason): void {
@@ -114,9 +121,11 @@ export class Lease {
     return next
   }
 
+  // Whoever joins starts what does not run: so it is told in one step with the last look that it does not.
+
   /** A write whenever none has been answered for a sixth of the timeout. */
   private readonly keepUp: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
-    while (true) {
+    while (this.members.size > 0) {
       const next = this.session.committedAtUnsafe() + this.timeout() / 6
       if (this.session.nowUnsafe() < next) {
         yield* this.sleepUntil(next)
@@ -141,18 +150,21 @@ export class Lease {
           break
         }
         case "SessionExpired":
+          this.isKeptUp = false
           return this.loseAll("expired")
         case "SessionClosed":
         case "AuthFailed":
+          this.isKeptUp = false
           return this.loseAll("closed")
         default:
           yield* Effect.sleep(pause)
       }
     }
+    this.isKeptUp = false
   })
 
   private readonly expire: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
-    while (true) {
+    while (this.members.size > 0) {
       // Whoever joins meanwhile has no earlier end than this, unless it is over.
       const earliest = this.endsAt(undefined)
       let first = earliest > this.session.nowUnsafe() ? earliest : Infinity
@@ -163,5 +175,6 @@ export class Lease {
       }
       yield* this.sleepUntil(first)
     }
+    this.isWatched = false
   })
 }

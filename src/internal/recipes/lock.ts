@@ -21,6 +21,9 @@ import { isBlockedBy } from "./queue.ts"
 
 const TypeId = "~effect-zookeeper/ZkLock"
 
+/** Whose session a lock is taken in. */
+export const clientOf = new WeakMap<object, ZkClient>()
+
 /** A handle sees its own release, and what becomes of the hold that it may share with others. */
 const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
   const { hold, token } = acquired
@@ -59,13 +62,13 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
     revocationRequested: requested,
     guard: (ops) => whileHeld(hold.guard(ops)),
     use: (body) => whileHeld(traced("ZkLock", "use", spec.path, hold.use(body))),
-    release: Effect.suspend(() => {
+    release: Effect.uninterruptible(Effect.suspend(() => {
       // The other handle gives it back.
       if (isReleased || isDowngraded) return Effect.succeed(false)
       const wasHeld = whyNot() === undefined
       isReleased = true
       return Effect.map(acquired.release, (isFirst) => isFirst && wasHeld)
-    }),
+    })),
     downgrade: whileHeld(
       Effect.map(downgrade(spec, acquired), (shared): ZkLock.SharedHandle => {
         isDowngraded = true
@@ -120,7 +123,7 @@ const makeLock = <Handle extends ZkLock.LockHandle>(
       )
     )
 
-  return {
+  const lock: ZkLock.ZkLock<Handle> = {
     [TypeId]: TypeId,
     path: spec.path,
     kind: spec.kind,
@@ -141,6 +144,8 @@ const makeLock = <Handle extends ZkLock.LockHandle>(
     revokeAll: revokeAll(spec),
     clear: clear(spec)
   }
+  clientOf.set(lock, spec.client)
+  return lock
 }
 
 const makeSpec = (

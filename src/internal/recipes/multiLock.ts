@@ -5,10 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type { NoAuth } from "../../ZkError.ts"
+import type { InvalidAcl, NoAuth, SessionError } from "../../ZkError.ts"
 import { InvalidInput, MultiFailed } from "../../ZkError.ts"
 import type * as ZkLock from "../../ZkLock.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
+import { clientOf } from "./lock.ts"
 import { LockLost, LockTimeout } from "./lockErrors.ts"
 import type { LockNotAcquired } from "./lockErrors.ts"
 
@@ -35,7 +36,9 @@ const guard = <const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>(
     Effect.map((results) => results.slice(checks.length)),
     Effect.catchTag(
       "MultiFailed",
-      ({ cause, index, results }): Effect.Effect<never, LockLost | MultiFailed | NoAuth> => {
+      (
+        { cause, index, results }
+      ): Effect.Effect<never, LockLost | MultiFailed | NoAuth | InvalidAcl | SessionError> => {
         const other = others[index]
         if (other === undefined) {
           return Effect.fail(
@@ -43,7 +46,11 @@ const guard = <const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>(
           )
         }
         if (cause._tag === "NoAuth") return Effect.fail(cause)
-        return Effect.fail(new LockLost({ path: other.lock.path, reason: "removed" }))
+        // It finds out for itself, so that its own handle knows.
+        return Effect.andThen(
+          other.handle.guard([]),
+          Effect.fail(new LockLost({ path: other.lock.path, reason: "removed" }))
+        )
       }
     )
   )
@@ -53,7 +60,8 @@ const guard = <const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>(
 
 const makeHandle = (
   parts: readonly [Part, ...ReadonlyArray<Part>],
-  inOrder: ReadonlyArray<ZkLock.LockHandle>
+  inOrder: ReadonlyArray<ZkLock.LockHandle>,
+  close: Effect.Effect<void>
 ): ZkLock.MultiHandle => ({
   handles: inOrder,
   isHeld: Effect.map(Effect.forEach(inOrder, (handle) => handle.isHeld), (held) => held.every(Boolean)),
@@ -61,9 +69,11 @@ const makeHandle = (
   use: (body) => use(parts, body),
   // One result an operation, in their order.
   guard: ((ops) => guard(parts, ops)) as ZkLock.MultiHandle["guard"],
-  release: Effect.map(
-    Effect.forEach([...parts].reverse(), ({ handle }) => handle.release),
-    (held) => held.every(Boolean)
+  release: Effect.forEach([...parts].reverse(), ({ handle }) => handle.release).pipe(
+    Effect.map((held) => held.every(Boolean)),
+    // Whoever gives back early, in a scope that lives long, leaves nothing in it.
+    Effect.tap(() => close),
+    Effect.uninterruptible
   )
 })
 
@@ -85,7 +95,7 @@ const acquireAll = <E>(
         return Exit.isFailure(exit) ? yield* Effect.failCause(exit.cause) : Option.none()
       }
       const handles = locks.map((lock) => parts.find((part) => part.lock === lock)!.handle)
-      return Option.some(makeHandle(parts, handles))
+      return Option.some(makeHandle(parts, handles, Scope.close(scope, Exit.void)))
     })
   )
 
@@ -131,8 +141,13 @@ export const makeMulti = (
   Effect.suspend(() => {
     const sorted = [...locks].sort((a, b) => a.path < b.path ? -1 : 1)
     const twice = sorted.find((lock, i) => lock.path === sorted[i + 1]?.path)
-    if (locks.length === 0 || twice !== undefined) {
-      const reason = twice === undefined ? "there are no locks" : "one lock is given twice"
+    const isMixed = new Set(locks.map((lock) => clientOf.get(lock))).size > 1
+    if (locks.length === 0 || twice !== undefined || isMixed) {
+      const reason = isMixed
+        ? "the locks are of several clients"
+        : twice === undefined
+        ? "there are no locks"
+        : "one lock is given twice"
       return Effect.fail(new InvalidInput({ operation: "ZkLock.makeMulti", path: twice?.path ?? "", reason }))
     }
     // Who waits has all of them in the end.

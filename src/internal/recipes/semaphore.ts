@@ -31,7 +31,7 @@ import type { LossReason, NotAcquiredCause } from "./lockErrors.ts"
 import * as metrics from "./lockMetrics.ts"
 import * as owner from "./owner.ts"
 import { PermitsExceeded, SemaphoreMismatch } from "./semaphoreErrors.ts"
-import { Candidate, follow, patiently } from "./sequence.ts"
+import { Candidate, follow, hasNextSession, patiently } from "./sequence.ts"
 import { within } from "./within.ts"
 
 const TypeId = "~effect-zookeeper/ZkSemaphore"
@@ -195,40 +195,45 @@ class Serving {
    * answer whether they were made: all of them or none.
    */
   take(data: string): Effect.Effect<Hold, Failure, Scope.Scope> {
-    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
-      const { leases } = this.spec
-      const { hold, place } = this.lock
-      const { session } = hold
-      const paths: Array<string> = []
-      for (let i = 0; i < this.permits; i++) {
-        const number = String(place.sequence).padStart(10, "0")
-        paths.push(ZkPath.join(leases, `_c_${yield* makeUuid}-lease-${number}`))
-      }
-      const nodes = yield* Effect.forEach(paths, (path) => makeHeldNode(session, path))
-      const ops = paths.map((path) => ZkTransaction.create(path, data, { mode: "ephemeral", acl: this.spec.inner.acl }))
-      yield* Effect.addFinalizer(() => Effect.forEach(nodes, (node) => node.remove, { concurrency: "unbounded" }))
-      while (!(yield* patiently(this.isMade(ops, paths)))) {
-        // Parents that were missing are there now, or it is worth another try.
-      }
-      yield* this.proveUntilLeased(paths)
-      const context = yield* Effect.context<never>()
-      const permits = new Hold({
-        session,
-        path: this.spec.path,
-        kind: "shared",
-        nodes,
-        halfTick: this.spec.inner.halfTick,
-        context: Context.add(context, Held, [])
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen({ self: this }, function*() {
+        const { leases } = this.spec
+        const { hold, place } = this.lock
+        const { session } = hold
+        const paths: Array<string> = []
+        for (let i = 0; i < this.permits; i++) {
+          const number = String(place.sequence).padStart(10, "0")
+          paths.push(ZkPath.join(leases, `_c_${yield* makeUuid}-lease-${number}`))
+        }
+        const nodes = yield* Effect.forEach(paths, (path) => makeHeldNode(session, path))
+        const ops = paths.map((path) =>
+          ZkTransaction.create(path, data, { mode: "ephemeral", acl: this.spec.inner.acl })
+        )
+        yield* Effect.addFinalizer(() => Effect.forEach(nodes, (node) => node.remove, { concurrency: "unbounded" }))
+        // Whatever is made here is removed if this is interrupted.
+        while (!(yield* restore(patiently(this.isMade(ops, paths))))) {
+          // Parents that were missing are there now, or it is worth another try.
+        }
+        yield* restore(this.proveUntilLeased(paths))
+        const context = yield* Effect.context<never>()
+        const permits = new Hold({
+          session,
+          path: this.spec.path,
+          kind: "shared",
+          nodes,
+          halfTick: this.spec.inner.halfTick,
+          context: Context.add(context, Held, [])
+        })
+        yield* unguarded(permits.start)
+        yield* Effect.addFinalizer(() => permits.release)
+        for (const node of nodes) {
+          const candidate = new Candidate(session, leases, node)
+          candidate.onGone = (reason) => permits.lose(reason)
+          yield* unguarded(Effect.forkScoped(follow(candidate), { startImmediately: true }))
+        }
+        return permits
       })
-      yield* unguarded(permits.start)
-      yield* Effect.addFinalizer(() => permits.release)
-      for (const node of nodes) {
-        const candidate = new Candidate(session, leases, node)
-        candidate.onGone = (reason) => permits.lose(reason)
-        yield* unguarded(Effect.forkScoped(follow(candidate), { startImmediately: true }))
-      }
-      return permits
-    }))
+    )
   }
 
   private isMade(
@@ -312,11 +317,6 @@ const toCause = ({ path, reason }: LockLost, session: ZkSession): NotAcquiredCau
 
 type TakeError = LockNotAcquired | LockTimeout | PermitsExceeded | SemaphoreMismatch
 
-const isGone = (error: { readonly _tag: string }): boolean => {
-  const { _tag } = error instanceof LockNotAcquired ? error.cause : error
-  return _tag === "CandidateRemoved" || _tag === "SessionExpired"
-}
-
 interface Taken {
   readonly hold: Hold
   readonly release: Effect.Effect<boolean>
@@ -353,7 +353,12 @@ const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Taken | undef
         if (Result.isFailure(found)) return yield* Effect.failCause(found.failure)
         const error = found.success
         if (error._tag === "TimedOut") return yield* new LockTimeout({ path, timeout: wanted.timeout ?? 0 })
-        if (isGone(error) && wanted.waits && inner.onCandidateLost === "requeue") continue
+        if (wanted.waits && inner.onCandidateLost === "requeue") {
+          const { cause } = error._tag === "LockNotAcquired" ? error : { cause: error }
+          if (cause._tag === "CandidateRemoved") continue
+          const isOver = cause._tag === "SessionExpired"
+          if (isOver && (yield* restore(hasNextSession(semaphore.spec.client, cause.sessionId, left)))) continue
+        }
         switch (error._tag) {
           case "LockTimeout":
           case "PermitsExceeded":
@@ -384,11 +389,11 @@ const makeHandle = (path: string, permits: number, { hold, release }: Taken): Zk
     lost: hold.awaitLoss,
     guard: (ops) => whileHeld(hold.guard(ops)),
     use: (body) => whileHeld(traced("ZkSemaphore", "use", path, hold.use(body))),
-    release: Effect.suspend(() => {
+    release: Effect.uninterruptible(Effect.suspend(() => {
       if (isReleased) return Effect.succeed(false)
       isReleased = true
       return release
-    })
+    }))
   }
 }
 

@@ -10,12 +10,13 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Acl } from "../../ZkAcl.ts"
-import type { CreateError, NodeData } from "../../ZkClient.ts"
+import type { CreateError, NodeData, ZkClient } from "../../ZkClient.ts"
 import type { NoAuth, NoNode, SessionError } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { EphemeralNode, ZkSession } from "../../ZkSession.ts"
 import { SequenceExhausted } from "./lockErrors.ts"
 import { readNumber } from "./queue.ts"
+import { within } from "./within.ts"
 
 /** Between tries of what passes by itself. */
 const pause = Duration.millis(250)
@@ -68,6 +69,14 @@ export const patiently = <A, E extends { readonly _tag: string }, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.catchIf(effect, passes, () => Effect.andThen(Effect.sleep(pause), Effect.suspend(() => patiently(effect))))
+
+/** Waits for the session after one that is over, for a time; `false` if there will be none. */
+export const hasNextSession = (client: ZkClient, over: bigint, millis: number | undefined): Effect.Effect<boolean> =>
+  Effect.match(within(patiently(client.session), millis), {
+    onSuccess: ({ sessionId }) => sessionId !== over,
+    // Whoever goes on is told at once that the time is up.
+    onFailure: ({ _tag }) => _tag === "TimedOut"
+  })
 
 /** What the end of a session means for its candidates. */
 export const goneBy = (error: { readonly _tag: string }): Gone | undefined =>

@@ -1,4 +1,5 @@
 /** Time limits for what must not be undone half way. */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -39,3 +40,18 @@ export const within = <A, E, R>(
     })
   )
 }
+
+/** Sees an effect through, although the caller is interrupted, for a time; `undefined` when that is over. */
+export const seeThrough = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  duration: Duration.Duration
+): Effect.Effect<A | undefined, E, R> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const fiber = yield* Effect.forkDetach(effect, { startImmediately: true })
+    const timer = yield* Effect.forkDetach(
+      Effect.andThen(Effect.sleep(duration), Effect.sync(() => fiber.interruptUnsafe()))
+    )
+    const exit = yield* Fiber.await(fiber)
+    timer.interruptUnsafe()
+    return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? undefined : yield* exit
+  }))
