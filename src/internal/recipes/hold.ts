@@ -177,8 +177,13 @@ export class Hold implements Member {
   use<A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E | LockLost, R> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiber((parent) => {
+        // By itself: the lock may be found to be lost before it waits for the first time, which is when we go on.
+        const registered = Effect.withFiber<A, E, R>((fiber) => {
+          this.bodies.add(fiber)
+          return restore(body)
+        })
         // Around the fork, so that the fiber is under the lock from its first step.
-        const forked = Effect.forkChild(restore(body), { startImmediately: true, uninterruptible: "inherit" }).pipe(
+        const forked = Effect.forkChild(registered, { startImmediately: true, uninterruptible: "inherit" }).pipe(
           Effect.provideService(Held, [...parent.getRef(Held), this]),
           Effect.provideService(Scheduler.Scheduler, guardingScheduler(parent.getRef(Scheduler.Scheduler)))
         )
@@ -190,7 +195,6 @@ export class Hold implements Member {
               this.bodies.delete(fiber)
               heldToTheEnd = this.whyNot() === undefined
             })
-            if (fiber.pollUnsafe() === undefined) this.bodies.add(fiber)
             return Effect.flatMap(
               Effect.onInterrupt(restore(Fiber.await(fiber)), () => Fiber.interrupt(fiber)),
               (exit) => this.verdict(exit, heldToTheEnd)
