@@ -230,7 +230,7 @@ describe("a read/write lock", () => {
       assert.strictEqual((yield* b.getData(handle.path)).stat.ephemeralOwner, told!.sessionId)
       yield* Scope.close(life, Exit.void)
       yield* failsWith(b.getData(handle.path), "NoNode")
-      assert.isFalse(yield* handle.isHeld)
+      assert.strictEqual((yield* failsWith(handle.lost, "LockLost")).reason, "closed")
     }))
 })
 

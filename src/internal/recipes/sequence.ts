@@ -56,7 +56,9 @@ export class Candidate {
   }
 
   isGone(reason: Gone): void {
-    if (Deferred.doneUnsafe(this.gone, Effect.succeed(reason))) this.onGone(reason)
+    // A session that is ending deletes its nodes, and one hears of that first.
+    const why = this.session.endUnsafe() ?? reason
+    if (Deferred.doneUnsafe(this.gone, Effect.succeed(why))) this.onGone(why)
   }
 }
 
