@@ -184,10 +184,11 @@ class Serving {
     return { mode: "container" as const, acl: this.spec.inner.acl }
   }
 
-  /** Waits for enough permits. They are watched only if they do not suffice at first. */
+  /** Waits for enough permits. They are watched only while they do not suffice. */
   readonly awaitFree: Effect.Effect<void, Failure> = Effect.gen({ self: this }, function*() {
-    let isFree = yield* patiently(this.isFree)
-    while (!isFree) isFree = yield* patiently(this.isFreeOrChanges)
+    while (!(yield* patiently(this.isFree))) {
+      if (yield* patiently(this.isFreeOrChanges)) return
+    }
   })
 
   /**
