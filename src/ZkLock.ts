@@ -276,9 +276,10 @@ export interface LockHandle {
   ) => Effect.Effect<WriteResults<Ops>, LockLost | MultiFailed | NoAuth | InvalidAcl | SessionError>
   /**
    * Runs an effect under the lock: when that is lost, the effect is interrupted, and fails with `LockLost` after its
-   * finalizers. An effect that has succeeded within the lease has succeeded, and its own errors pass. A process that
-   * wakes up after having been frozen takes no further step. What cannot be stopped is synchronous code (some tens of
-   * `Effect.map`s in a row among it) and regions that cannot be interrupted.
+   * finalizers. An effect that has succeeded within the lease has succeeded, and its own errors pass. What it forks as
+   * its children ends with it. A process that wakes up after having been frozen takes no further step: it is looked after
+   * each wait. What cannot be stopped is synchronous code (some tens of `Effect.map`s in a row among it) and regions that
+   * cannot be interrupted.
    */
   readonly use: <A, E, R>(body: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LockLost, R>
   /**
@@ -365,7 +366,10 @@ export interface ZkLock<out Handle extends LockHandle = ExclusiveHandle> {
   }
   /** Waits for the lock and holds it until the scope is closed. What is done meanwhile is to be wrapped in `use`. */
   readonly acquire: (options?: AcquireOptions) => Effect.Effect<Handle, LockNotAcquired, Scope.Scope>
-  /** Waits for the lock for a time, lost connections included. */
+  /**
+   * Waits for the lock for a time, lost connections included. When that is up the candidate is withdrawn, which a server
+   * that has fallen silent is given a third of the session timeout for.
+   */
   readonly acquireTimeout: (
     timeout: Duration.Input,
     options?: AcquireOptions
