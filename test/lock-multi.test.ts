@@ -66,14 +66,17 @@ describe("several locks", () => {
       assert.deepStrictEqual(yield* counts(b, paths), [0, 0, 0])
     }))
 
-  it.live("must be some, each once [LOCK-20]", () =>
+  it.live("must be some, each once, of one client [LOCK-20]", () =>
     Effect.gen(function*() {
-      const { a, name } = yield* twoClients
+      const { a, b, name } = yield* twoClients
       const { read, write } = yield* on(a)(ZkLock.makeReadWrite(name))
       assert.strictEqual((yield* failsWith(ZkLock.makeMulti([]), "InvalidInput")).operation, "ZkLock.makeMulti")
       assert.strictEqual((yield* failsWith(ZkLock.makeMulti([read, write]), "InvalidInput")).path, name)
       const other = yield* on(a)(ZkLock.make(`${name}-other`))
       yield* failsWith(ZkLock.makeMulti([write, other, write]), "InvalidInput")
+      // What one session holds cannot be guarded together with what another does.
+      const [theirs] = yield* locksOf(b, [`${name}-theirs`])
+      yield* failsWith(ZkLock.makeMulti([other, theirs!]), "InvalidInput")
     }))
 
   it.live("may be of all kinds [LOCK-20]", () =>

@@ -54,6 +54,22 @@ describe("permits whose transaction is lost", () => {
     }
   }
 
+  for (const kind of ["request", "reply"] as const) {
+    it.live(`with its ${kind} held back until the time is up are none, and nothing is left [J5]`, () =>
+      Effect.gen(function*() {
+        const { a, b, name, proxy } = yield* throughProxy()
+        const ours = yield* semaphore(a, name, 5)
+        const rule = yield* proxy.rule({ ...taking, kind }, "freeze")
+        const asking = yield* Effect.forkScoped(failsWith(ours.acquireTimeout("200 millis", 3), "LockTimeout"))
+        yield* rule.fired
+        yield* Effect.sleep(250)
+        yield* proxy.heal
+        yield* Fiber.join(asking)
+        assert.deepStrictEqual(yield* nodesOf(b, name), { leases: 0, waiting: 0 })
+        assert.isTrue(Option.isSome(yield* ours.tryAcquire(5)))
+      }))
+  }
+
   it.live("for good, because the place in line was lost: nothing is taken [SEM-05]", () =>
     Effect.gen(function*() {
       const { a, b, name, proxy } = yield* throughProxy()
