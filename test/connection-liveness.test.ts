@@ -40,6 +40,22 @@ describe("pings", () => {
       assert.strictEqual(times.at(-1), 3_750)
     }))
 
+  it.effect("keep their pace though answers take their time, and go out at once behind one that was late [K60] [B15]", () =>
+    Effect.gen(function*() {
+      const fake = yield* makeFakeServer
+      const times: Array<number> = []
+      yield* fake.on("ping", () =>
+        Effect.flatMap(Clock.currentTimeMillis, (at) => {
+          times.push(at)
+          return Effect.as(Effect.sleep(at === 2_000 ? 700 : 50), undefined)
+        }))
+      const wire = makeWire(fake)
+      yield* fake.onConnect(() => ({ type: "accept", timeout: 3_000 }))
+      yield* wire.client({ sessionTimeout: "1 hour" })
+      yield* pass(3_200)
+      assert.deepStrictEqual(times, [500, 1_000, 1_500, 2_000, 2_700, 3_200])
+    }))
+
   it.effect("are not needed while requests are sent, and unasked answers to them are ignored [SES-10] [SES-12]", () =>
     Effect.gen(function*() {
       const fake = yield* makeFakeServer

@@ -38,6 +38,8 @@ export interface Death {
 export interface ConnectionEvents {
   readonly onConnectResponse: (response: ConnectResponse) => void
   readonly onWatcherEvent: (event: WatcherEvent, zxid: bigint) => void
+  /** A ping has been answered: the next may be sent. */
+  readonly onPong: () => void
   /** There is room for more requests. */
   readonly onRoom: () => void
   /** The server does not know an operation. */
@@ -272,6 +274,7 @@ export class Connection {
       }
       case Xid.ping: {
         this.pingSent = false
+        this.options.events.onPong()
         return
       }
       case Xid.auth: {

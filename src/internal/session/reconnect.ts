@@ -43,6 +43,7 @@ class Candidate {
     this.connection = makeConnection(session, options.socket, options.server, {
       onConnectResponse: (response) => this.greet({ _tag: "Response", response }),
       onWatcherEvent: (event, zxid) => session.onWatcherEvent(event, zxid),
+      onPong: () => session.onPong(),
       onRoom: () => session.onRoom(),
       onUnknownOp: (op) => session.onUnknownOp(op, options.server),
       onDeath: (death, unanswered) => {

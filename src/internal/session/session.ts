@@ -536,6 +536,11 @@ export class Session implements Engine {
     this.expireRequests(now)
   }
 
+  /** The alarm waits for silence while a ping is under way, which is far later than when the next is due. */
+  onPong(): void {
+    if (this.connection !== undefined) this.alarm.noLaterThan(this.connection.lastSent + this.pingInterval())
+  }
+
   private expireRequests(now: number): void {
     const { requestTimeout } = this.options
     if (requestTimeout === Infinity) return
