@@ -34,33 +34,23 @@ export const downgrade = (spec: LockSpec, acquired: Acquired): Effect.Effect<Acq
       ZkTransaction.create(path, data, { mode: "ephemeral", acl: spec.acl }),
       ZkTransaction.delete(ZkPath.join(spec.path, place.name))
     ]
-    const goesWithScope = Scope.addFinalizer(scope, node.remove)
-
-    const isDone: Effect.Effect<boolean, DowngradeError> = Effect.gen(function*() {
-      const done = yield* Effect.result(client.multi(ops))
-      if (Result.isSuccess(done)) return true
-      const { failure } = done
-      if (failure._tag === "MultiFailed") {
-        const { cause } = failure
-        if (cause._tag === "NodeExists" && failure.index === 0) return true
-        if (cause._tag !== "NoNode") return yield* failure
-        hold.lose("removed")
-        return false
-      }
-      if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") return yield* failure
-      yield* goesWithScope
-      yield* patiently(client.sync(spec.path))
-      return Option.isSome(yield* patiently(client.exists(path)))
-    })
 
     const resolved = yield* Effect.exit(hold.moving(Effect.gen(function*() {
-      let isDowngraded = false
-      while (!isDowngraded) {
-        const lost = hold.kind === "shared" ? "downgraded" : hold.whyNot()
-        if (lost !== undefined) return yield* hold.lossOf(lost)
-        isDowngraded = yield* isDone
+      const lost = hold.kind === "shared" ? "downgraded" : hold.whyNot()
+      if (lost !== undefined) return yield* hold.lossOf(lost)
+      yield* Scope.addFinalizer(scope, node.remove)
+      const done = yield* Effect.result(patiently(client.multi(ops)))
+      if (Result.isFailure(done)) {
+        const { failure } = done
+        if (failure._tag !== "MultiFailed") return yield* failure
+        const { cause, index } = failure
+        if (cause._tag === "NoNode") {
+          hold.lose("removed")
+          return yield* hold.lossOf(hold.whyNot() ?? "removed")
+        }
+        // Its own name is taken: an earlier try was applied, and its answer was lost.
+        if (cause._tag !== "NodeExists" || index !== 0) return yield* failure
       }
-      yield* goesWithScope
       hold.become("shared", [node])
     })))
     if (Exit.isFailure(resolved)) {

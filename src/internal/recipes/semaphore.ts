@@ -212,8 +212,8 @@ class Serving {
         )
         yield* Effect.addFinalizer(() => Effect.forEach(nodes, (node) => node.remove, { concurrency: "unbounded" }))
         // Whatever is made here is removed if this is interrupted.
-        while (!(yield* restore(patiently(this.isMade(ops, paths))))) {
-          // Parents that were missing are there now, or it is worth another try.
+        while (!(yield* restore(patiently(this.isMade(ops))))) {
+          // Once more, below the parent.
         }
         yield* restore(this.proveUntilLeased(paths))
         const context = yield* Effect.context<never>()
@@ -237,28 +237,21 @@ class Serving {
     )
   }
 
-  private isMade(
-    ops: ReadonlyArray<ZkTransaction.CreateOp>,
-    paths: ReadonlyArray<string>
-  ): Effect.Effect<boolean, Failure> {
-    return Effect.gen({ self: this }, function*() {
-      const made = yield* Effect.result(this.lock.hold.guard(ops))
-      if (Result.isSuccess(made)) return true
-      const { failure } = made
-      if (failure._tag === "MultiFailed") {
-        if (failure.cause._tag === "NodeExists") return true
-        if (failure.cause._tag !== "NoNode") return yield* failure
-        yield* this.client.ensurePath(this.spec.leases, this.parents)
-        return false
+  /** `false` if a parent was missing, which is there now. */
+  private isMade(ops: ReadonlyArray<ZkTransaction.CreateOp>): Effect.Effect<boolean, Failure> {
+    return Effect.matchEffect(this.lock.hold.guard(ops), {
+      onSuccess: () => Effect.succeed(true),
+      onFailure: (error): Effect.Effect<boolean, Failure> => {
+        const { _tag } = error._tag === "MultiFailed" ? error.cause : error
+        // Their names are taken: an earlier try was applied, and its answer was lost.
+        if (_tag === "NodeExists") return Effect.succeed(true)
+        if (_tag !== "NoNode") return Effect.fail(error)
+        return Effect.as(this.client.ensurePath(this.spec.leases, this.parents), false)
       }
-      if (failure._tag !== "ConnectionLoss" && failure._tag !== "OperationTimeout") return yield* failure
-      const [first = this.spec.leases] = paths
-      yield* patiently(this.client.sync(this.spec.leases))
-      return Option.isSome(yield* patiently(this.client.exists(first)))
     })
   }
 
-  /** Nodes that were found again after a lost answer prove nothing of the session; nor does an answer that came late. */
+  /** An answer that came late proves nothing of the session. */
   private proveUntilLeased(paths: ReadonlyArray<string>): Effect.Effect<void, Failure> {
     const { inner, path } = this.spec
     const lease = leaseOf(this.lock.hold.session)
