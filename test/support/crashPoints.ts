@@ -29,6 +29,8 @@ export type Fault =
   | "cut before"
   /** It happens, then its connection is closed. */
   | "cut after"
+  /** The first, and once more at a later event, on the way back. */
+  | "cut twice"
   /** The servers end the session ahead of it, which no client can know. */
   | "expiry"
   /** Whoever runs our part of the scenario is interrupted ahead of it. */
@@ -86,6 +88,8 @@ export interface Scenario {
 export interface Point {
   readonly fault: Fault
   readonly index: number
+  /** Of two events the second. It may be that a run is over before. */
+  readonly second?: number
 }
 
 export interface Bench {
@@ -126,10 +130,29 @@ export const inLine = Effect.fnUntraced(function*<A, E>(
 const wait = (millis: number) => millis * patience
 
 const runsAtOnce = 10
+/** Those that wait for the end of a session do nothing meanwhile. */
+const waitingAtOnce = 40
 /** With that many clients at once the server is looked at as a whole. */
-const chunkSize = 80
+const chunkSize = 120
 
 const maxRounds = 6
+
+/** Of two cuts there are more pairs than a test has time for: so many of each scenario, unless all are asked for. */
+const pairs = process.env["CRASH_POINTS"] === "all" ? Infinity : 16
+
+/** So many of them, the same ones each time. */
+const sample = <A>(all: ReadonlyArray<A>, count: number): ReadonlyArray<A> => {
+  if (all.length <= count) return all
+  const left = [...all]
+  let seed = 96_103
+  return Array.from({ length: count }, () => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return left.splice(seed % left.length, 1)
+  }).flat()
+}
+
+/** How far the second of two cuts is from the first: a way back takes about so many events. */
+const distances = Array.from({ length: 14 }, (_, i) => i + 1)
 
 let counter = 0
 
@@ -212,6 +235,11 @@ const arm = Effect.fnUntraced(function*(
       yield* proxy.cutAt(point.index, point.fault === "cut before" ? "cut" : "passThenCut")
       return Effect.void
     }
+    case "cut twice": {
+      yield* proxy.cutAt(point.index)
+      yield* proxy.runAt(point.second ?? 0, proxy.cutAll)
+      return Effect.void
+    }
     case "expiry": {
       yield* at(Effect.suspend(() => {
         book.expire(session.sessionId)
@@ -277,7 +305,7 @@ const run = Effect.fnUntraced(function*(
   const connected = proxy.events.find((event) => event.type === "frame" && event.session !== undefined)
   const session = connected?.type === "frame" ? connected.session : undefined
   if (session === undefined) return yield* rigError("no session")
-  const book = new HolderBook(scenario.permits)
+  const book = new HolderBook(bench.rival, scenario.permits)
   const oursScope = yield* Scope.make()
   const scope = yield* Effect.scope
   const done = yield* Deferred.make<void>()
@@ -325,7 +353,7 @@ const run = Effect.fnUntraced(function*(
   yield* Effect.retry(ours.sync(), { times: 3 })
   const marker = proxy.events.findLast((event) => event.type === "frame" && event.op === "sync")
   const all = marker?.index ?? 0
-  const reached = point === undefined || (yield* proxy.nextIndex) > point.index
+  const reached = point === undefined || (yield* proxy.nextIndex) > (point.second ?? point.index)
   if (point !== undefined && reached) yield* bounded("the fault", played.over, 15_000)
   yield* proxy.heal
   yield* Effect.retry(ours.sync(), { times: 3 })
@@ -352,7 +380,8 @@ const runAt = (bench: Bench, scenario: Scenario, point: Point | undefined) =>
   Effect.gen(function*() {
     const proxy = yield* makeProxy(bench.server.port)
     return yield* Effect.catchCause(run(bench, scenario, point, proxy), (cause) => {
-      const where = point === undefined ? "undisturbed" : `${point.fault} at ${point.index}`
+      const at = [point?.index, point?.second].filter((index) => index !== undefined)
+      const where = point === undefined ? "undisturbed" : `${point.fault} at ${at.join(" and ")}`
       const events = proxy.events.slice(-30).map(showEvent).join("\n  ")
       return Effect.fail(rigError(`${scenario.name}, ${where}: ${Cause.pretty(cause)}\n  ${events}`))
     })
@@ -404,7 +433,12 @@ const survey = Effect.fnUntraced(function*(bench: Bench, scenario: Scenario, fau
     const chosen = indexes.filter((index) =>
       fault === "interruption" ? index < forOurs : fault !== "refusal" || clean[0]?.reads.includes(index)
     )
-    return chosen.map((index): Point => ({ fault, index }))
+    return fault !== "cut twice"
+      ? chosen.map((index): Point => ({ fault, index }))
+      : sample(
+        chosen.flatMap((index) => distances.map((far): Point => ({ fault, index, second: index + far }))),
+        pairs
+      )
   })
   return { scenario, points, events: Math.max(...all), certain: Math.min(...all) }
 })
@@ -416,7 +450,7 @@ const survey = Effect.fnUntraced(function*(bench: Bench, scenario: Scenario, fau
 export const atEveryPoint = Effect.fnUntraced(
   function*(bench: Bench, scenarios: ReadonlyArray<Scenario>, faults: ReadonlyArray<Fault> = quickFaults) {
     const surveys = yield* Effect.forEach(scenarios, (scenario) => survey(bench, scenario, faults))
-    const concurrency = faults.includes("isolation") ? chunkSize : runsAtOnce
+    const concurrency = faults.includes("isolation") ? waitingAtOnce : runsAtOnce
     const results = new Map<Scenario, Array<RunResult>>(scenarios.map((scenario) => [scenario, []]))
     // Not every run has the same events: whether a watch is taken back depends on whether it has fired before.
     let missed = surveys.flatMap(({ points, scenario }) => points.map((point) => ({ scenario, point })))
@@ -427,14 +461,16 @@ export const atEveryPoint = Effect.fnUntraced(
         for (const [i, job] of jobs.entries()) {
           const result = ran[i]
           if (result?.reached === true) results.get(job.scenario)?.push(result)
-          else again.push(job)
+          else if (job.point.second === undefined) again.push(job)
         }
       }
       missed = again
     }
     let total = 0
     for (const { certain, events, scenario } of surveys) {
-      const late = missed.filter((job) => job.scenario === scenario && job.point.index < certain)
+      const late = missed.filter((job) =>
+        job.scenario === scenario && job.point.index < certain && job.point.second === undefined
+      )
       assert.deepStrictEqual(late.map(({ point }) => point), [], `${scenario.name}: not reached`)
       const ran = results.get(scenario) ?? []
       if (ran.length === 0) continue

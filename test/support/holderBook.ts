@@ -1,8 +1,12 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { ZkClient } from "../../src/ZkClient.ts"
 
 interface Handle {
   readonly isHeld: Effect.Effect<boolean>
+  /** The nodes that stand for it: `path` of a lock, `paths` of permits. */
+  readonly path?: string
+  readonly paths?: ReadonlyArray<string>
 }
 
 export interface Entry {
@@ -21,11 +25,13 @@ export interface Entry {
 export class HolderBook {
   readonly problems: Array<string> = []
   readonly entries: Array<Entry> = []
+  private readonly observer: ZkClient
   private readonly permits: number
   /** Sessions that were ended from outside: no client can know of that before it hears. */
   private readonly expired = new Set<bigint>()
 
-  constructor(permits: number | undefined) {
+  constructor(observer: ZkClient, permits: number | undefined) {
+    this.observer = observer
     this.permits = permits ?? Infinity
   }
 
@@ -47,14 +53,22 @@ export class HolderBook {
     }
   }
 
-  /** Somebody has got something: a lock, shared (1) or exclusive, or so many permits. */
+  /**
+   * Somebody has got something: a lock, shared (1) or exclusive, or so many permits. Whoever believes that must be right:
+   * there are the nodes.
+   */
   granted(who: string, client: ZkClient, handle: Handle, share: Entry["share"]): Effect.Effect<Entry> {
-    return Effect.map(Effect.orDie(client.session), ({ sessionId }) => {
+    return Effect.orDie(Effect.gen({ self: this }, function*() {
+      const { sessionId } = yield* client.session
       const entry: Entry = { who, share, session: sessionId, handle, isInside: false, isTaken: false }
       this.entries.push(entry)
       this.look(`when ${who} got it`)
+      for (const path of handle.paths ?? [handle.path ?? ""]) {
+        const found = yield* this.observer.exists(path)
+        if (Option.isNone(found) && this.believes(entry)) this.problems.push(`${who} got it, and ${path} is not there`)
+      }
       return entry
-    })
+    }))
   }
 
   /** What runs under it: nobody else may be inside meanwhile. */
