@@ -137,6 +137,16 @@ describe("a release", () => {
       yield* awaitCandidates(a, name, 0)
     }))
 
+  it.live("is done again when it did not arrive [I4]", () =>
+    Effect.gen(function*() {
+      const { a, name, proxy, theirs } = yield* setUp
+      const held = yield* theirs.acquire()
+      const rule = yield* proxy.rule({ direction: "toServer", op: "delete", path: held.path }, "cut")
+      assert.isTrue(yield* held.release)
+      assert.strictEqual(yield* rule.count, 1)
+      yield* awaitCandidates(a, name, 0)
+    }))
+
   it.live("that ends the scope of a lost connection does not fail either [I4] [T14]", () =>
     Effect.gen(function*() {
       const { a, name, proxy, states, theirs } = yield* setUp
@@ -258,7 +268,8 @@ describe("a server that is restarted", () => {
   it.live("while one holds and one waits: both have their turn, in order [LOCK-24]", () =>
     Effect.gen(function*() {
       const server = yield* makeServer({ extraConfig: { maxSessionTimeout: "120000" } })
-      const options = { hosts: server.connectString, sessionTimeout: "60 seconds" } as const
+      const proxy = yield* makeProxy(server.port)
+      const options = { hosts: proxy.connectString, sessionTimeout: "60 seconds" } as const
       const [a, b] = [yield* ZkClient.make(options), yield* ZkClient.make(options)]
       const [ours, theirs] = [yield* on(a)(ZkLock.make("job")), yield* on(b)(ZkLock.make("job"))]
       const order: Array<string> = []
@@ -275,9 +286,12 @@ describe("a server that is restarted", () => {
       )
       const second = yield* queueUp(a, ours.path, 2, theirs.withLock(Effect.sync(() => order.push("second in"))))
       const states = yield* Effect.all([recordStates(a), recordStates(b)])
+      // A server that begins accepts connections some of which it never answers: nobody shall wait for those.
+      yield* proxy.setAccept("refuse")
       yield* server.kill
       yield* Effect.forEach(states, (state) => state.await("Suspended"))
       yield* server.start
+      yield* proxy.heal
       yield* Effect.forEach(states, (state) => state.await("Connected", { since: 2, within: 20_000 }))
       assert.deepStrictEqual(order, ["first in"])
       assert.isUndefined(second.pollUnsafe())
