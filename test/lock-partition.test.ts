@@ -41,7 +41,7 @@ const evidence = (zk: ZkClient.ZkClient, workers: ReadonlyArray<Worker>) =>
 const prepare = (zk: ZkClient.ZkClient) =>
   Effect.andThen(zk.create(counterPath, "0", { parents: true }), zk.create(claimsPath))
 
-describe("a holder whose server is cut from its leader", () => {
+describe.concurrent("a holder whose server is cut from its leader", () => {
   it.live(
     "loses the lock, still connected, before another gets it; who believes in connections holds on to it " +
       "[T25] [K12] [I5] [T20] [EX5]",
@@ -154,7 +154,7 @@ describe("a holder whose server is cut from its leader", () => {
   )
 })
 
-describe("a process that is frozen while it holds a lock", () => {
+describe.concurrent("a process that is frozen while it holds a lock", () => {
   it.live("takes no step and writes nothing when it wakes up after another got the lock [I6] [EX6]", () =>
     Effect.gen(function*() {
       const { connectString } = yield* shared

@@ -26,6 +26,9 @@ import { mutants } from "./mutant.ts"
 const seed = numberFlag("seed", randomInt(1_000_000))
 const duration = numberFlag("seconds", 60) * 1000
 const mutant = textFlag("mutant")
+if (mutant !== undefined && !(mutant in mutants)) {
+  throw new Error(`--mutant takes one of: ${Object.keys(mutants).join(", ")}`)
+}
 const logs = textFlag("logs")
 if (logs !== undefined) mkdirSync(logs)
 

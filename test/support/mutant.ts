@@ -22,7 +22,8 @@ export interface Mutation {
 const toJavaScript = (text: string): string =>
   stripTypeScriptTypes(text).replaceAll(/((?:from|import\() ?"\.[^"]*)\.ts"/g, "$1.js\"")
 
-const mutate = (text: string, { file, from, to }: Mutation): string => {
+/** Fails unless the piece is there once. */
+export const mutate = (text: string, { file, from, to }: Mutation): string => {
   const count = text.split(from).length - 1
   if (count !== 1) throw rigError(`a mutant of ${file}: ${count} times, not once: ${from}`)
   return text.replace(from, () => to)
