@@ -120,6 +120,10 @@ const report = (results: Record<Scenario, Results>): void => {
   for (const line of body) print(format(line))
   print()
   const bare = ratio("uncontended", "bare loop", "rate")
+  if (of("uncontended", "Curator").length === 0) {
+    print(`uncontended: ${bare.toFixed(2)} times the bare loop's rate; there is no Curator to compare with`)
+    return
+  }
   const curator = ratio("uncontended", "Curator", "rate")
   const handedOver = ratio("contended", "Curator", "rate")
   const met = (is: boolean) => is ? "(met)" : "(NOT met)"
