@@ -11,12 +11,12 @@ const { isAsked: _, ...others } = lockScenarios
 
 const scenarios = [others, readWriteScenarios, semaphoreScenarios].flatMap((all) => Object.values(all))
 
-layer(ZkServer.layer({ tickTime: 200 }), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
   "a read that is refused",
   (it) => {
     it.effect("leaves no candidate behind, whichever it is [LOCK-12] [K37]", () =>
       Effect.gen(function*() {
-        const total = yield* atEveryPoint(yield* makeBench("4 seconds"), scenarios, ["refusal"])
+        const total = yield* atEveryPoint(yield* makeBench("10 seconds"), scenarios, ["refusal"])
         console.log(`refusal: ${total} points`)
       }), 90_000)
   }

@@ -20,14 +20,14 @@ const ids: Readonly<Record<keyof typeof lockScenarios, string>> = {
   guarded: "[LF11]"
 }
 
-layer(ZkServer.layer({ tickTime: 200 }), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
   "a fault at every event",
   (it) => {
     let total = 0
     for (const [key, scenario] of Object.entries(lockScenarios)) {
       it.effect(`${scenario.name} ${ids[key as keyof typeof lockScenarios]}`, () =>
         Effect.gen(function*() {
-          total += yield* atEveryPoint(yield* makeBench("4 seconds"), [scenario])
+          total += yield* atEveryPoint(yield* makeBench("10 seconds"), [scenario])
           console.log(`exclusive locks: ${total} points so far`)
         }), 60_000)
     }
