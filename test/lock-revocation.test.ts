@@ -1,6 +1,7 @@
 /** Asking for a lock, and taking it away: who is told, who is harmed, and that nobody is in vain. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -12,6 +13,7 @@ import { failsWith } from "./support/failsWith.ts"
 import { awaitCandidates, lockClient, on, queueUp, twoClients } from "./support/locking.ts"
 import { type FramePattern, makeProxy } from "./support/proxy.ts"
 import { freshPath, shared } from "./support/shared.ts"
+import { patience } from "./support/wait.ts"
 
 const readWrite = (client: ZkClient, name: string, options?: ZkLock.Options) =>
   on(client)(ZkLock.makeReadWrite(name, options))
@@ -393,6 +395,9 @@ describe("taking a lock away", () => {
     }))
 
   describe("when the time is up in the midst of it", () => {
+    // Long enough for a slow machine to get there.
+    const limit = Duration.millis(700 * patience)
+
     it.live("comes to its end all the same, and has the lock, if it was under way [T30]", () =>
       Effect.gen(function*() {
         for (const kind of ["request", "reply"] as const) {
@@ -400,10 +405,9 @@ describe("taking a lock away", () => {
           const held = yield* (yield* plain(b, name)).acquire()
           const ours = yield* plain(a, name)
           const rule = yield* proxy.rule({ ...takings, kind }, "freeze")
-          const since = yield* Effect.sync(() => performance.now())
-          const taking = yield* Effect.forkScoped(ours.acquireTimeout("300 millis", { revoke: "immediate" }))
+          const taking = yield* Effect.forkScoped(ours.acquireTimeout(limit, { revoke: "immediate" }))
           yield* rule.fired
-          yield* Effect.sleep(Math.max(0, 400 - (performance.now() - since)))
+          yield* Effect.sleep(limit)
           assert.isUndefined(taking.pollUnsafe())
           yield* proxy.heal
           const taken = yield* Fiber.join(taking)
@@ -418,11 +422,11 @@ describe("taking a lock away", () => {
         const held = yield* (yield* plain(b, name)).acquire()
         const ours = yield* plain(a, name)
         const rule = yield* proxy.rule({ ...takings, kind: "reply" }, "cut")
-        const taking = yield* Effect.forkScoped(ours.acquireTimeout("300 millis", { revoke: "immediate" }))
+        const taking = yield* Effect.forkScoped(ours.acquireTimeout(limit, { revoke: "immediate" }))
         yield* rule.fired
         yield* proxy.setAccept("refuse")
         yield* Effect.flip(held.lost)
-        yield* Effect.sleep(350)
+        yield* Effect.sleep(limit)
         assert.isUndefined(taking.pollUnsafe())
         yield* proxy.heal
         assert.isTrue(yield* isSound(yield* Fiber.join(taking)))
@@ -435,11 +439,11 @@ describe("taking a lock away", () => {
         const ours = yield* plain(a, name)
         const rule = yield* proxy.rule({ ...takings, kind: "request" }, "cut")
         const taking = yield* Effect.forkScoped(
-          failsWith(Effect.scoped(ours.acquireTimeout("300 millis", { revoke: "immediate" })), "LockTimeout")
+          failsWith(Effect.scoped(ours.acquireTimeout(limit, { revoke: "immediate" })), "LockTimeout")
         )
         yield* rule.fired
         yield* proxy.setAccept("refuse")
-        yield* Effect.sleep(350)
+        yield* Effect.sleep(limit)
         yield* proxy.heal
         yield* Fiber.join(taking)
         assert.isTrue(yield* isSound(held))

@@ -1,6 +1,7 @@
 /** Semaphores through lost answers, lost connections, lost sessions and lost nodes. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,6 +15,7 @@ import { type FramePattern, makeProxy } from "./support/proxy.ts"
 import { lineUp, nodesOf, semaphore } from "./support/semaphores.ts"
 import { makeServer } from "./support/server.ts"
 import { freshPath, shared } from "./support/shared.ts"
+import { patience } from "./support/wait.ts"
 import { countWatches } from "./support/watching.ts"
 
 /** The first of the two is behind the proxy. */
@@ -57,10 +59,12 @@ describe("permits whose transaction is lost", () => {
       Effect.gen(function*() {
         const { a, b, name, proxy } = yield* throughProxy()
         const ours = yield* semaphore(a, name, 5)
+        // Long enough for a slow machine to get there.
+        const limit = Duration.millis(700 * patience)
         const rule = yield* proxy.rule({ ...taking, kind }, "freeze")
-        const asking = yield* Effect.forkScoped(failsWith(ours.acquireTimeout("200 millis", 3), "LockTimeout"))
+        const asking = yield* Effect.forkScoped(failsWith(ours.acquireTimeout(limit, 3), "LockTimeout"))
         yield* rule.fired
-        yield* Effect.sleep(250)
+        yield* Effect.sleep(limit)
         yield* proxy.heal
         yield* Fiber.join(asking)
         assert.deepStrictEqual(yield* nodesOf(b, name), { leases: 0, waiting: 0 })
@@ -105,7 +109,15 @@ describe("asking for permits", () => {
           yield* a.sync()
           yield* proxy.forget
           const reached = yield* Deferred.make<void>()
-          const acquiring = yield* Effect.forkScoped(Effect.scoped(Effect.andThen(ours.acquire(3), Effect.never)))
+          // Nothing more happens when it has what it wants, or has looked with a watch.
+          let looks = 0
+          const looked = yield* proxy.rule(
+            { path: `${name}/leases`, kind: "reply", where: () => ++looks === 2 },
+            "pass"
+          )
+          const acquired = yield* Deferred.make<void>()
+          const holding = Effect.andThen(Deferred.succeed(acquired, undefined), Effect.never)
+          const acquiring = yield* Effect.forkScoped(Effect.scoped(Effect.andThen(ours.acquire(3), holding)))
           yield* proxy.runAt(
             point,
             Effect.sync(() => {
@@ -113,16 +125,8 @@ describe("asking for permits", () => {
               acquiring.interruptUnsafe()
             })
           )
-          // Nothing more happens when it has what it wants, or waits.
-          const quiet = Effect.gen(function*() {
-            let before = -1
-            while (before !== (yield* proxy.nextIndex)) {
-              before = yield* proxy.nextIndex
-              yield* Effect.sleep(30)
-            }
-            done = true
-          })
-          yield* Effect.raceFirst(Deferred.await(reached), quiet)
+          const settled = taken === 0 ? Deferred.await(acquired) : looked.fired
+          done = yield* Effect.raceFirst(Effect.as(Deferred.await(reached), false), Effect.as(settled, true))
           if (!done) interrupted++
           yield* Fiber.interrupt(acquiring)
           yield* proxy.heal
@@ -175,7 +179,7 @@ describe("asking for permits", () => {
 
   it.live("waits through an outage that is longer than any lease, also at the head of the line [SEM-OUTAGE]", () =>
     Effect.gen(function*() {
-      const { a, b, name, proxy } = yield* throughProxy({ sessionTimeout: "2 seconds" })
+      const { a, b, name, proxy } = yield* throughProxy({ sessionTimeout: "4 seconds" })
       const ours = yield* semaphore(a, name, 2)
       const theirs = yield* semaphore(b, name, 2)
       const held = yield* theirs.acquire(2)
@@ -185,8 +189,8 @@ describe("asking for permits", () => {
       const session = (yield* a.session).sessionId
       yield* proxy.setAccept("refuse")
       yield* proxy.cutAll
-      // What is held would be lost after 1.14 s.
-      yield* Effect.sleep(1_300)
+      // What is held would be lost after 2.29 s.
+      yield* Effect.sleep(2_400)
       assert.sameMembers([...(yield* b.getChildren(`${name}/locks`)).children], [...children])
       yield* held.release
       yield* proxy.heal
