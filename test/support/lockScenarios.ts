@@ -26,8 +26,12 @@ const rivalsTurn = (rig: Rig, acquire: ReturnType<ZkLock.ZkLock["acquireTimeout"
     yield* rig.book.inside(entry, Effect.yieldNow)
   }))
 
+// One who takes locks away does not spare those who wait.
 const takeAll: Scenario["takeAll"] = (rig, within) =>
-  Effect.flatMap(locks(rig), ({ rivals }) => rivalsTurn(rig, rivals.acquireTimeout(within), "the next"))
+  Effect.flatMap(
+    on(rig.rival)(ZkLock.make(rig.path, { onCandidateLost: "requeue" })),
+    (lock) => rivalsTurn(rig, lock.acquireTimeout(within), "the next")
+  )
 
 const common = { parents, takeAll, undisturbed: "done" } as const
 
