@@ -181,7 +181,9 @@ export interface AcquireOptions {
  * @since 0.1.0
  */
 export interface WithLockOptions extends AcquireOptions {
-  /** How long to wait for the lock, lost connections included. Default: for as long as it takes. */
+  /**
+   * How long to wait for the lock, lost connections included; 0 is not at all. Default: for as long as it takes.
+   */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -367,8 +369,7 @@ export interface ZkLock<out Handle extends LockHandle = ExclusiveHandle> {
   /** Waits for the lock and holds it until the scope is closed. What is done meanwhile is to be wrapped in `use`. */
   readonly acquire: (options?: AcquireOptions) => Effect.Effect<Handle, LockNotAcquired, Scope.Scope>
   /**
-   * Waits for the lock for a time, lost connections included. When that is up the candidate is withdrawn, which a server
-   * that has fallen silent is given a third of the session timeout for.
+   * Waits for the lock for a time, lost connections included. With none (0) the lock is had only if nobody is in the way.
    */
   readonly acquireTimeout: (
     timeout: Duration.Input,

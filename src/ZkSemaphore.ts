@@ -9,7 +9,8 @@
  *   also behind those who want more than there is at the moment; permits are taken all at once.
  * - The number of permits is stored in the semaphore's node, as text. The first to use the semaphore stores its own;
  *   others must agree (`SemaphoreMismatch`). `resize` changes it for all; where there are too many holders then, it waits
- *   for permits to be given back. Data of others that is no number is left alone.
+ *   for permits to be given back. Data of others that is no number is left alone,
+ *   unless by `resize`.
  * - Permits are lost like locks: at the end of the lease, with the session, or when somebody deletes their nodes.
  * - Asking for permits under permits of the same semaphore is up to you: it waits for ever when there are none left.
  *
@@ -155,7 +156,10 @@ export interface ZkSemaphore {
   }
   /** Waits for permits (default: one) and holds them until the scope is closed. */
   readonly acquire: (permits?: number) => Effect.Effect<Permits, AcquireError, Scope.Scope>
-  /** Waits for permits for a time, lost connections included. */
+  /**
+   * Waits for permits for a time, lost connections included. A server that has fallen silent is given some more, up to two
+   * thirds of the session timeout, to hear that they are not wanted any more.
+   */
   readonly acquireTimeout: (
     timeout: Duration.Input,
     permits?: number

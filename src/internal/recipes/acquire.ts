@@ -30,7 +30,7 @@ import type { Kind, Place } from "./queue.ts"
 import { blockersOf, readQueue } from "./queue.ts"
 import type { Candidate, Gone } from "./sequence.ts"
 import { awaitDeletion, enter, follow, hasNextSession, list, patiently } from "./sequence.ts"
-import { seeThrough, within } from "./within.ts"
+import { forAMoment, seeThrough, within } from "./within.ts"
 
 /** What is being waited for, and where it has got to. */
 export type Status =
@@ -429,13 +429,16 @@ const toCause = (failure: Failure): NotAcquiredCause => {
  */
 export const acquire = (
   spec: LockSpec,
-  attempt: Attempt
+  wanted: Attempt
 ): Effect.Effect<Acquired | undefined, LockNotAcquired | LockTimeout, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
       const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
       const outer = yield* Effect.scope
+      // With no time at all it is as good as a try.
+      const isTry = wanted.timeout !== undefined && !(wanted.timeout > 0)
+      const attempt: Attempt = isTry ? { ...wanted, waits: false, timeout: undefined } : wanted
       const begun = now()
       while (true) {
         const own = yield* Scope.fork(outer)
@@ -466,8 +469,10 @@ export const acquire = (
             release: Effect.uninterruptible(Effect.tap(release, () => Scope.close(own, Exit.void)))
           }
         }
-        yield* Scope.close(own, exit)
-        if (Exit.isSuccess(exit)) return undefined
+        const close = Scope.close(own, exit)
+        // Whoever has no time left does not wait for a server that has fallen silent: the rest is done without it.
+        yield* isTimedOut(exit) ? forAMoment(close) : close
+        if (Exit.isSuccess(exit)) return isTry ? yield* new LockTimeout({ path: spec.path, timeout: 0 }) : undefined
         const found = Cause.findError(exit.cause)
         // Interrupted, or a defect.
         if (Result.isFailure(found)) return yield* Effect.failCause(found.failure)

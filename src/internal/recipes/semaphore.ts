@@ -316,10 +316,13 @@ interface Taken {
   readonly release: Effect.Effect<boolean>
 }
 
-const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Taken | undefined, TakeError, Scope.Scope> =>
+const take = (semaphore: Semaphore, asked: Wanted): Effect.Effect<Taken | undefined, TakeError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const { inner, path } = semaphore.spec
+      // With no time at all it is as good as a try.
+      const isTry = asked.timeout !== undefined && !(asked.timeout > 0)
+      const wanted: Wanted = isTry ? { ...asked, waits: false, timeout: undefined } : asked
       if (!Number.isInteger(wanted.permits) || wanted.permits < 1) {
         const reason = `${wanted.permits} is no number of permits`
         const cause = new InvalidInput({ operation: "ZkSemaphore.acquire", path, reason })
@@ -341,7 +344,7 @@ const take = (semaphore: Semaphore, wanted: Wanted): Effect.Effect<Taken | undef
           return { hold, release: Effect.uninterruptible(release) }
         }
         yield* Scope.close(scope, exit)
-        if (Exit.isSuccess(exit)) return undefined
+        if (Exit.isSuccess(exit)) return isTry ? yield* new LockTimeout({ path, timeout: 0 }) : undefined
         const found = Cause.findError(exit.cause)
         // Interrupted, or a defect.
         if (Result.isFailure(found)) return yield* Effect.failCause(found.failure)

@@ -1,5 +1,6 @@
 /** Time limits for what must not be undone half way. */
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -54,4 +55,18 @@ export const seeThrough = <A, E, R>(
     const exit = yield* Fiber.await(fiber)
     timer.interruptUnsafe()
     return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? undefined : yield* exit
+  }))
+
+const moment = Duration.millis(500)
+
+/** Runs an effect to its end, and waits for that for a moment. */
+export const forAMoment = (effect: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const done = Deferred.makeUnsafe<void>()
+    const end = () => Deferred.doneUnsafe(done, Effect.void)
+    const fiber = yield* Effect.forkDetach(effect, { startImmediately: true, uninterruptible: true })
+    fiber.addObserver(end)
+    const timer = yield* Effect.forkDetach(Effect.andThen(Effect.sleep(moment), Effect.sync(end)))
+    yield* Deferred.await(done)
+    timer.interruptUnsafe()
   }))
