@@ -64,12 +64,12 @@ const takingAway = Effect.fnUntraced(function*(
   const { ours, rivals } = yield* locks(rig)
   const { entry, handle } = yield* rivalHolds(rig, rivals)
   let wasGranted = false
-  const onStatus = (status: ZkLock.LockStatus) =>
-    Effect.sync(() => {
-      if (status._tag !== "Held") return
-      wasGranted = true
-      entry.isTaken = true
-    })
+  const onStatus = Effect.fnUntraced(function*(status: ZkLock.LockStatus) {
+    if (status._tag !== "Held") return
+    wasGranted = true
+    // Without a node there is nothing to be held, whatever its owner has heard by now.
+    entry.isTaken = Option.isNone(yield* Effect.orDie(rig.rival.exists(handle.path)))
+  })
   const play: Play = {
     ours: ourTurn(rig, acquire(ours, { revoke: "immediate", onStatus })),
     check: (_, fault) => {
