@@ -287,7 +287,6 @@ interface RunResult {
   readonly reached: boolean
   readonly cleanUp: number
   readonly outcome: string
-  readonly session: bigint
 }
 
 const isOpen = (event: NetworkEvent): boolean => event.type === "open"
@@ -384,8 +383,7 @@ const run = Effect.fnUntraced(function*(
     reads: proxy.events.filter(isRead).map(({ index }) => index).filter((index) => index < all),
     reached,
     cleanUp,
-    outcome,
-    session: session.sessionId
+    outcome
   }
 })
 
