@@ -299,6 +299,8 @@ const program = Effect.gen(function*() {
   }
   for (const problem of problems.slice(0, 20)) print(`VIOLATION: ${problem}`)
   if (problems.length > 20) print(`and ${problems.length - 20} more`)
+  // All is said; servers that are slow to go end with this process.
+  setTimeout(() => process.exit(), 10_000).unref()
   if (mutant === undefined) {
     if (problems.length > 0) process.exitCode = 1
     return
