@@ -110,9 +110,9 @@ export interface ZkSession {
   readonly timeoutUnsafe: () => Duration.Duration
   /**
    * Milliseconds from an arbitrary origin. Never goes back, knows nothing of the wall clock, and counts time for which
-   * the machine slept.
+   * the machine slept. That costs a system call, but for those who may notice it so many milliseconds late (default: 0).
    */
-  readonly nowUnsafe: () => number
+  readonly nowUnsafe: (late?: number) => number
   /**
    * When the newest write of this session that was answered had been sent, in the time of `nowUnsafe`; `-Infinity`
    * before the first. All writes of the client count.

@@ -57,8 +57,11 @@ export interface Engine {
   readonly isClosing: boolean
   /** The session's timeout as negotiated last, in milliseconds. */
   readonly timeout: () => number
-  /** Milliseconds from an arbitrary origin; never goes back, and counts time for which the machine slept. */
-  readonly now: () => number
+  /**
+   * Milliseconds from an arbitrary origin; never goes back, and counts time for which the machine slept, which may be
+   * noticed so many milliseconds late.
+   */
+  readonly now: (late: number) => number
   /** When the newest write of the current session that was answered had been written; `-Infinity` before the first. */
   readonly committedAt: () => number
   /** Whether another session will follow one that has expired. */

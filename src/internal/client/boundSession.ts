@@ -128,7 +128,7 @@ const makeSession = (core: Core, sessionId: bigint, makeClient: (core: Core) => 
     sessionId,
     client: makeClient(bound),
     timeoutUnsafe: () => Duration.millis(engine.timeout()),
-    nowUnsafe: () => engine.now(),
+    nowUnsafe: (late = 0) => engine.now(late),
     committedAtUnsafe: () => {
       if (engine.sessionId() === sessionId) committedAt = engine.committedAt()
       return committedAt

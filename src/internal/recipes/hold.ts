@@ -12,7 +12,7 @@ import { MultiFailed } from "../../ZkError.ts"
 import type { Removal, ZkSession } from "../../ZkSession.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
 import type { Lease, LossReason as LeaseLoss, Member } from "./lease.ts"
-import { leaseOf } from "./lease.ts"
+import { leaseOf, soon } from "./lease.ts"
 import { LockLost } from "./lockErrors.ts"
 import type { LossReason } from "./lockErrors.ts"
 import * as metrics from "./lockMetrics.ts"
@@ -73,7 +73,7 @@ export class Hold implements Member {
     this.nodes = options.nodes
     this.lease = leaseOf(options.session)
     this.isLeased = options.isLeased ?? true
-    this.since = options.session.nowUnsafe()
+    this.since = options.session.nowUnsafe(soon)
   }
 
   /** The nodes that stand for it; none while they are being replaced by others. */
@@ -105,11 +105,11 @@ export class Hold implements Member {
   })
 
   /** Why it is not held; `undefined` while it is. Looks at the clock: timers may have been stopped with the process. */
-  whyNot(): LossReason | undefined {
+  whyNot(late = 0): LossReason | undefined {
     if (this.end !== undefined) return this.end
     const over = this.session.endUnsafe()
     if (over !== undefined) this.lose(over)
-    else if (this.isLeased && this.lease.remaining(this.halfTick) <= 0) this.lose("lease")
+    else if (this.isLeased && this.lease.remaining(this.halfTick, late) <= 0) this.lose("lease")
     return this.end
   }
 
@@ -133,7 +133,7 @@ export class Hold implements Member {
   private finish(reason: LossReason): void {
     this.end = reason
     this.lease.leave(this)
-    metrics.held(this.session.nowUnsafe() - this.since, this.options.context)
+    metrics.held(this.session.nowUnsafe(soon) - this.since, this.options.context)
   }
 
   /** Holds it once more. */
@@ -150,7 +150,7 @@ export class Hold implements Member {
    * live. Tells whether it was held until now.
    */
   readonly release: Effect.Effect<boolean> = Effect.uninterruptible(Effect.suspend(() => {
-    const wasHeld = this.whyNot() === undefined
+    const wasHeld = this.whyNot(soon) === undefined
     if (--this.count > 0) return Effect.succeed(wasHeld)
     if (wasHeld) {
       this.finish("released")
@@ -170,7 +170,7 @@ export class Hold implements Member {
 
   /** Looks whether it is lost. If that comes out only now, those who run under it have been interrupted. */
   isLostNow(): boolean {
-    return this.end === undefined && this.whyNot() !== undefined
+    return this.end === undefined && this.whyNot(soon) !== undefined
   }
 
   /** Runs an effect as long as the lock is held. One that has succeeded by then has succeeded. */
@@ -193,7 +193,7 @@ export class Hold implements Member {
             let heldToTheEnd = false
             fiber.addObserver(() => {
               this.bodies.delete(fiber)
-              heldToTheEnd = this.whyNot() === undefined
+              heldToTheEnd = this.whyNot(soon) === undefined
             })
             return Effect.flatMap(
               Effect.onInterrupt(restore(Fiber.await(fiber)), () => Fiber.interrupt(fiber)),

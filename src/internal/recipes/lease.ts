@@ -31,6 +31,9 @@ const pause = Duration.millis(250)
 /** In milliseconds. */
 const longestSleep = 200
 
+/** Milliseconds by which a machine's sleep may be noticed late, where nobody asks for the time to act on it. */
+export const soon = 5
+
 const leases = new WeakMap<ZkSession, Lease>()
 
 /** The lease of a session: one for everything that is held in it. */
@@ -66,13 +69,14 @@ export class Lease {
     return this.session.committedAtUnsafe() + timeout - margin
   }
 
-  remaining(halfTick: number | undefined): number {
-    return this.endsAt(halfTick) - this.session.nowUnsafe()
+  /** A machine's sleep may be noticed so many milliseconds late. */
+  remaining(halfTick: number | undefined, late = 0): number {
+    return this.endsAt(halfTick) - this.session.nowUnsafe(late)
   }
 
   /** More than half of it is over: what is about to be granted should have a new one. */
   isStale(halfTick: number | undefined): boolean {
-    return this.remaining(halfTick) < this.timeout() / 4
+    return this.remaining(halfTick, soon) < this.timeout() / 4
   }
 
   /** Renews it, by a write that changes nothing: it fails unless these nodes are there. */
@@ -108,7 +112,7 @@ export class Lease {
   /** Not for long at a time: a new connection may have brought a shorter session timeout. */
   private sleepUntil(time: number): Effect.Effect<void> {
     // A little late, so that the time has then come.
-    const millis = Math.max(0, Math.ceil(time - this.session.nowUnsafe()))
+    const millis = Math.max(0, Math.ceil(time - this.session.nowUnsafe(soon)))
     return Effect.sleep(Duration.millis(Math.min(millis, longestSleep)))
   }
 
@@ -123,14 +127,17 @@ export class Lease {
 
   // Whoever joins starts what does not run: so it is told in one step with the last look that it does not.
 
-  /** A write whenever none has been answered for a sixth of the timeout. */
+  /** A write every sixth of the timeout, which looks after the nodes as well. */
   private readonly keepUp: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
+    let last = this.session.committedAtUnsafe()
     while (this.members.size > 0) {
-      const next = this.session.committedAtUnsafe() + this.timeout() / 6
-      if (this.session.nowUnsafe() < next) {
+      const next = last + this.timeout() / 6
+      const now = this.session.nowUnsafe(soon)
+      if (now < next) {
         yield* this.sleepUntil(next)
         continue
       }
+
       const checks = this.nextChecks()
       if (checks.length === 0) {
         yield* Effect.sleep(pause)
@@ -141,12 +148,15 @@ export class Lease {
         Effect.catch(Effect.succeed),
         Effect.withTracerEnabled(false)
       )
-      if (failure === undefined) continue
+      if (failure === undefined) {
+        last = now
+        continue
+      }
       switch (failure._tag) {
         case "MultiFailed": {
           // Not to be seen here for want of rights: it says nothing, but that the session is known.
           if (failure.cause._tag === "NoNode") checks[failure.index]?.[1].lose("removed")
-          else yield* Effect.sleep(pause)
+          else last = now
           break
         }
         case "SessionExpired":
@@ -167,10 +177,10 @@ export class Lease {
     while (this.members.size > 0) {
       // Whoever joins meanwhile has no earlier end than this, unless it is over.
       const earliest = this.endsAt(undefined)
-      let first = earliest > this.session.nowUnsafe() ? earliest : Infinity
+      let first = earliest > this.session.nowUnsafe(soon) ? earliest : Infinity
       for (const member of [...this.members]) {
         const end = this.endsAt(member.halfTick)
-        if (this.session.nowUnsafe() >= end) member.lose("lease")
+        if (this.session.nowUnsafe(soon) >= end) member.lose("lease")
         else first = Math.min(first, end)
       }
       yield* this.sleepUntil(first)

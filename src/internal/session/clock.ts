@@ -14,6 +14,7 @@ export const BootTime = Context.Reference<() => number>("effect-zookeeper/intern
 /** Below this the two clocks differ by their resolution. */
 const toleranceMillis = 1000
 
+/** How seldom the clock that counts sleep is asked, since it costs a system call. */
 const lookMillis = 100
 
 /**
@@ -42,13 +43,10 @@ export class SessionClock {
     return this.monotonic() + this.slept
   }
 
-  /**
-   * The time, also right after the machine slept: the clock that counts that is asked ten times a second at most, since
-   * it costs a system call.
-   */
-  nowAfterSleep(): number {
+  /** The time, also after the machine slept, which may be noticed so many milliseconds late. */
+  nowAfterSleep(late = lookMillis): number {
     const monotonic = this.monotonic()
-    return monotonic - this.lastMonotonic > lookMillis ? this.resync() : monotonic + this.slept
+    return monotonic - this.lastMonotonic >= late ? this.resync() : monotonic + this.slept
   }
 
   resync(): number {

@@ -360,8 +360,8 @@ export class Session implements Engine {
     return this.identity?.timeout ?? this.options.sessionTimeout
   }
 
-  now(): number {
-    return this.clock.resync()
+      now(late: number): number {
+    return this.clock.nowAfterSleep(late)
   }
 
   committedAt(): number {
