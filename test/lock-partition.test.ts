@@ -12,6 +12,7 @@ import { judge, parseClaim } from "./soak/exclusionJudge.ts"
 import { claimsPath, counterPath, lockPath, makeWorkers, type Worker } from "./soak/exclusionWorkers.ts"
 import { makeEnsemble } from "./support/ensemble.ts"
 import { awaitCandidates, on, queueUp } from "./support/locking.ts"
+import { makeProxy } from "./support/proxy.ts"
 import { attempt } from "./support/rigError.ts"
 import { freshRoot, shared } from "./support/shared.ts"
 import { pollUntil } from "./support/wait.ts"
@@ -149,6 +150,48 @@ describe.concurrent("a holder whose server is cut from its leader", () => {
         const { violations, writes } = judge(yield* evidence(b, [believer, heir]))
         assert.deepStrictEqual(violations.filter((violation) => !violation.startsWith("two holders")), [])
         assert.isAbove(writes.acknowledged, 0)
+      }),
+    60_000
+  )
+})
+
+describe.concurrent("a holder that had nothing to do before it got the lock", () => {
+  it.live(
+    "has been heard of often enough: cut off at once, it loses the lock before another gets it [EX8]",
+    () =>
+      Effect.gen(function*() {
+        const tickTime = 500
+        const ensemble = yield* makeEnsemble({ tickTime, quorumProxies: true, extraConfig: { syncLimit: "14" } })
+        const leader = yield* ensemble.leader
+        const [follower] = yield* ensemble.followers
+        assert.isDefined(follower)
+        const proxy = yield* makeProxy(follower.port)
+        const a = yield* ZkClient.make({ hosts: proxy.connectString, sessionTimeout: 3_000 })
+        const b = yield* ZkClient.make({ hosts: leader.connectString, sessionTimeout: 3_000 })
+        const path = "/locks/idle"
+        // The longest lease that there is: it leaves no room but for half a tick, and for pings that come in time.
+        const ours = yield* on(a)(ZkLock.make(path, { tickTime }))
+        const theirs = yield* on(b)(ZkLock.make(path))
+        const first = yield* theirs.acquire()
+        const getting = yield* queueUp(b, path, 2, ours.acquire())
+        const next = yield* queueUp(b, path, 3, Effect.map(theirs.acquire(), (handle) => ({ handle, at: now() })))
+        // All that the servers hear of the one who waits is its pings. Were every other of them left out, as they once
+        // were, then this is the time at which they would have heard of it least lately.
+        const pings: Array<number> = []
+        yield* proxy.onEvent((event) => {
+          if (event.type === "frame" && event.kind === "ping") pings.push(now())
+        })
+        yield* until("it pings in time", () => pings.length > 3 && pings.at(-1)! - pings.at(-2)! < 700)
+        yield* Effect.sleep(1_300)
+        yield* first.release
+        const held = yield* Fiber.join(getting)
+        yield* ensemble.partition(follower)
+        const lost = yield* Effect.flip(held.lost)
+        const lostAt = now()
+        assert.strictEqual(lost.reason, "lease")
+        const { at: gotAt, handle } = yield* Fiber.join(next)
+        assert.isBelow(lostAt, gotAt)
+        assert.isTrue(handle.fencingToken > held.fencingToken)
       }),
     60_000
   )
