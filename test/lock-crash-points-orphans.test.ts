@@ -22,8 +22,8 @@ const forgetful = Effect.promise(async () =>
   importMutant(
     await makeMutant("forgetful", [{
       file: "internal/client/resolve.ts",
-      from: "listed.find((child) => child.startsWith(marked.mark))",
-      to: "undefined as string | undefined"
+      from: "listed.filter((child) => child.startsWith(marked.mark))",
+      to: "[] as ReadonlyArray<string>"
     }])
   )
 )

@@ -77,15 +77,16 @@ const findMarked = Effect.fnUntraced(function*(
     Effect.map((node) => node.children),
     Effect.catchTag("NoNode", () => Effect.succeed([]))
   )
-  const name = listed.find((child) => child.startsWith(marked.mark))
-  if (name === undefined) return Option.none<Created>()
-  const path = ZkPath.join(parent, name)
-  const request = new Exists(ZkPath.join(serverParent, name), false)
-  return yield* run(core, operations.exists, request, path, options).pipe(
-    // A mark is as unique as chance makes it, which it does not for processes that were cloned.
-    Effect.map((stat) => isOwn(stat, options.session) ? Option.some<Created>({ path, stat }) : Option.none<Created>()),
-    Effect.catchTag("NoNode", () => Effect.succeed(Option.none<Created>()))
-  )
+  // A mark is as unique as chance makes it, which it does not for processes that were cloned: there may be others' nodes.
+  for (const name of listed.filter((child) => child.startsWith(marked.mark))) {
+    const path = ZkPath.join(parent, name)
+    const request = new Exists(ZkPath.join(serverParent, name), false)
+    const stat = yield* run(core, operations.exists, request, path, options).pipe(
+      Effect.catchTag("NoNode", () => Effect.succeed(undefined))
+    )
+    if (stat !== undefined && isOwn(stat, options.session)) return Option.some<Created>({ path, stat })
+  }
+  return Option.none<Created>()
 })
 
 /** For nodes that are bound to a session. */
