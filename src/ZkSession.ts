@@ -115,7 +115,8 @@ export interface ZkSession {
   readonly nowUnsafe: (late?: number) => number
   /**
    * When the newest write of this session that was answered had been sent, in the time of `nowUnsafe`; `-Infinity`
-   * before the first. All writes of the client count.
+   * before the first. All writes of the client count. If the client had been silent for longer than a sixth of the
+   * session timeout just before, for servers were slow to answer, it is as much earlier.
    */
   readonly committedAtUnsafe: () => number
   /** Whether the session is known to be over, or is being closed with its client. Needs no request. */

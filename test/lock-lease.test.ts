@@ -69,6 +69,19 @@ describe("a lease", () => {
       yield* endsIn(leaseTime - 900, handle)
     }))
 
+  it.effect("counts from earlier on where the client was silent for too long before, for a ping was not answered [LEASE-20]", () =>
+    Effect.gen(function*() {
+      const { fake, withClient } = yield* leaseRig
+      yield* fake.on("ping", () => ({ type: "silence" }))
+      // A ping after a second, and then nothing but silence: a leader may have heard of the session long ago.
+      yield* pass(3_500)
+      assert.lengthOf(fake.requests.filter(({ name }) => name === "ping"), 1)
+      const lock = yield* withClient(ZkLock.make("a"))
+      const handle = yield* lock.acquire()
+      yield* fake.on("multi", () => ({ type: "reply", err: -127 }))
+      yield* endsIn(leaseTime - (3_500 - 1_000 - 1_000), handle)
+    }))
+
   it.effect("is not renewed by reads, sync, watches, pings, credentials or refused writes [LEASE-03]", () =>
     Effect.gen(function*() {
       const { fake, nodes, throttle, withClient, zk } = yield* leaseRig

@@ -21,7 +21,7 @@ export interface ExecuteOptions {
   readonly session?: bigint | undefined
   /** Goes on while the client is being closed: for whoever cleans up behind an operation. */
   readonly whileClosing?: boolean | undefined
-    /** Goes ahead of what waits to be written. */
+  /** Goes ahead of what waits to be written. */
   readonly overtakes?: boolean | undefined
   /** Called each time the request is written. */
   readonly onWrite?: (() => void) | undefined
@@ -53,7 +53,7 @@ export interface Engine {
   readonly states: StateHub
   /** The current session; none before the first, and between two. */
   readonly sessionId: () => bigint | undefined
-    /** Whether no other request is taken: the client is over, or is being closed. */
+  /** Whether no other request is taken: the client is over, or is being closed. */
   readonly isClosing: boolean
   /** The session's timeout as negotiated last, in milliseconds. */
   readonly timeout: () => number
@@ -62,7 +62,10 @@ export interface Engine {
    * noticed so many milliseconds late.
    */
   readonly now: (late: number) => number
-  /** When the newest write of the current session that was answered had been written; `-Infinity` before the first. */
+  /**
+   * When the newest write of the current session that was answered had been written, less what we had been silent too long
+   * for before; `-Infinity` before the first.
+   */
   readonly committedAt: () => number
   /** Whether another session will follow one that has expired. */
   readonly isRenewing: () => boolean

@@ -59,16 +59,22 @@ const makeRemove = (core: Core, path: string): Effect.Effect<Removal> => {
     return removeAtLast(core, path)
   })
   const now = removeOnce(core, path, { sameConnection: true }).pipe(
-    Effect.timeoutOrElse({ duration: patience(core), orElse: () => Effect.fail(undefined) }),
     Effect.matchEffect({ onSuccess: (removal) => Effect.sync(() => settle(removal)), onFailure: () => later }),
     Effect.ensuring(Effect.sync(() => settle("pending")))
   )
+  const impatient = Effect.andThen(Effect.sleep(patience(core)), Effect.sync(() => settle("pending")))
   return Effect.uninterruptible(Effect.suspend(() => {
-    if (!begun) {
-      begun = true
-      core.engine.background(core.engine.states.current._tag === "Connected" ? now : later)
+    if (begun) return Deferred.await(outcome)
+    begun = true
+    if (core.engine.states.current._tag !== "Connected") {
+      core.engine.background(later)
+      return Deferred.await(outcome)
     }
-    return Deferred.await(outcome)
+    core.engine.background(now)
+    return Effect.flatMap(
+      Effect.forkDetach(impatient),
+      (timer) => Effect.tap(Deferred.await(outcome), () => Effect.sync(() => timer.interruptUnsafe()))
+    )
   }))
 }
 

@@ -21,7 +21,7 @@ import { isTraced } from "../tracing.ts"
 import { Held, Hold, unguarded } from "./hold.ts"
 import type { Layout } from "./layout.ts"
 import type { Lease } from "./lease.ts"
-import { leaseOf } from "./lease.ts"
+import { leaseOf, soon } from "./lease.ts"
 import { CandidateRemoved, LockAlreadyHeld, LockNotAcquired, LockTimeout } from "./lockErrors.ts"
 import type { LossReason, NotAcquiredCause, SequenceExhausted } from "./lockErrors.ts"
 import * as metrics from "./lockMetrics.ts"
@@ -230,10 +230,15 @@ class Acquisition {
   }
 
   private get isProven(): boolean {
-    return this.spec.lostOn === "removal" || this.lease.remaining(this.spec.halfTick) > 0
+    return this.spec.lostOn === "removal" || this.lease.remaining(this.spec.halfTick, soon) > 0
   }
 
-  private readonly grant: Effect.Effect<Acquired, Failure, Scope.Scope> = Effect.gen({ self: this }, function*() {
+  private readonly grant: Effect.Effect<Acquired, Failure, Scope.Scope> = Effect.gen(
+    { self: this },
+    () => this.granting()
+  )
+
+  private *granting(): Effect.fn.Return<Acquired, Failure, Scope.Scope> {
     const { candidate, place, spec } = this
     const gone = candidate.gone
     if (Deferred.isDoneUnsafe(gone)) return yield* this.gone(yield* Deferred.await(gone))
@@ -272,7 +277,7 @@ class Acquisition {
     origins.set(hold, acquired)
     this.granted(acquired)
     return acquired
-  })
+  }
 
   run(known: ReadonlyArray<string> | undefined): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> {
     return Effect.gen({ self: this }, () => this.steps(known))
@@ -376,38 +381,37 @@ const reenter = (spec: LockSpec, hold: Hold): Effect.Effect<Acquired | undefined
   })
 
 /** Tells `granted` of a lock that was granted, whatever becomes of this effect behind that. */
-const once = (
+const once = Effect.fnUntraced(function*(
   spec: LockSpec,
   attempt: Attempt,
   granted: (acquired: Acquired) => void
-): Effect.Effect<Acquired | undefined, Failure, Scope.Scope> =>
-  Effect.gen(function*() {
-    // There may be no server for longer than a request waits for one.
-    const steadily = attempt.waits ? patiently : identity
-    const session = yield* steadily(spec.client.session)
-    const key = session.absolutePath(spec.path)
-    const surrounding = (yield* Held).find((hold) =>
-      hold.key === key && hold.session.sessionId === session.sessionId && hold.whyNot() === undefined
-    )
-    if (surrounding !== undefined) return yield* reenter(spec, surrounding)
-    const data = yield* owner.describe({
-      custom: spec.owner,
-      revoke: attempt.revoke,
-      patience: attempt.timeout
-    })
-    const { candidate, czxid, names } = yield* steadily(enter({
-      session,
-      parent: spec.path,
-      name: spec.layout.candidate(spec.kind, spec.isReadWrite),
-      mark: spec.layout.mark,
-      data,
-      acl: spec.acl
-    }))
-    if (names !== undefined) yield* warnOfMix(spec, names)
-    // A name that we gave can be read.
-    const place = spec.layout.parse(candidate.name)!
-    return yield* new Acquisition(spec, attempt, candidate, place, czxid, granted).run(names)
+): Effect.fn.Return<Acquired | undefined, Failure, Scope.Scope> {
+  // There may be no server for longer than a request waits for one.
+  const steadily = attempt.waits ? patiently : identity
+  const session = yield* steadily(spec.client.session)
+  const key = session.absolutePath(spec.path)
+  const surrounding = (yield* Held).find((hold) =>
+    hold.key === key && hold.session.sessionId === session.sessionId && hold.whyNot() === undefined
+  )
+  if (surrounding !== undefined) return yield* reenter(spec, surrounding)
+  const data = yield* owner.describe({
+    custom: spec.owner,
+    revoke: attempt.revoke,
+    patience: attempt.timeout
   })
+  const { candidate, czxid, names } = yield* steadily(enter({
+    session,
+    parent: spec.path,
+    name: spec.layout.candidate(spec.kind, spec.isReadWrite),
+    mark: spec.layout.mark,
+    data,
+    acl: spec.acl
+  }))
+  if (names !== undefined) yield* warnOfMix(spec, names)
+  // A name that we gave can be read.
+  const place = spec.layout.parse(candidate.name)!
+  return yield* new Acquisition(spec, attempt, candidate, place, czxid, granted).run(names)
+})
 
 /** The session that an acquisition has ended with. */
 const sessionOf = (error: Failure): bigint | undefined => {

@@ -14,6 +14,7 @@ import { acquire } from "./acquire.ts"
 import { downgrade } from "./downgrade.ts"
 import { clear, contenders, isLocked, revokeAll } from "./inspect.ts"
 import { layouts } from "./layout.ts"
+import { soon } from "./lease.ts"
 import { LockLost } from "./lockErrors.ts"
 import type { LockNotAcquired, LockTimeout, LossReason } from "./lockErrors.ts"
 import type { Kind } from "./queue.ts"
@@ -30,18 +31,17 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
   const path = hold.paths[0] ?? spec.path
   let isReleased = false
   let isDowngraded = false
-  const whyNot = (): LossReason | undefined => {
+  const whyNot = (late = 0): LossReason | undefined => {
     if (isReleased) return "released"
     // It may have been another handle that is held once more.
-    return spec.kind === "exclusive" && hold.kind === "shared" ? "downgraded" : hold.whyNot()
+    return spec.kind === "exclusive" && hold.kind === "shared" ? "downgraded" : hold.whyNot(late)
   }
-  const whileHeld = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | LockLost, R> =>
+  const whileHeld = <A, E, R>(effect: Effect.Effect<A, E, R>, late = 0): Effect.Effect<A, E | LockLost, R> =>
     Effect.suspend((): Effect.Effect<A, E | LockLost, R> => {
-      const reason = whyNot()
+      const reason = whyNot(late)
       return reason === undefined ? effect : Effect.fail(new LockLost({ path: spec.path, reason }))
     })
-  const requested = Effect.andThen(
-    Deferred.await(acquired.revoked),
+  const requested = Effect.flatMap(Deferred.await(acquired.revoked), () =>
     Effect.matchEffect(contenders(spec), {
       onFailure: () => Effect.succeed<ZkLock.Revocation>({ by: [] }),
       onSuccess: (all) => {
@@ -51,8 +51,7 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
         )
         return Effect.succeed<ZkLock.Revocation>({ by })
       }
-    })
-  )
+    }))
   return {
     path,
     kind: "exclusive",
@@ -61,16 +60,17 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
     lost: hold.awaitLoss,
     revocationRequested: requested,
     guard: (ops) => whileHeld(hold.guard(ops)),
-    use: (body) => whileHeld(traced("ZkLock", "use", spec.path, hold.use(body))),
+    // What runs under it is looked after.
+    use: (body) => whileHeld(traced("ZkLock", "use", spec.path, hold.use(body)), soon),
     release: Effect.uninterruptible(Effect.suspend(() => {
       // The other handle gives it back.
       if (isReleased || isDowngraded) return Effect.succeed(false)
-      const wasHeld = whyNot() === undefined
+      const wasHeld = whyNot(soon) === undefined
       isReleased = true
       return Effect.map(acquired.release, (isFirst) => isFirst && wasHeld)
     })),
     downgrade: whileHeld(
-      Effect.map(downgrade(spec, acquired), (shared): ZkLock.SharedHandle => {
+      Effect.map(Effect.suspend(() => downgrade(spec, acquired)), (shared): ZkLock.SharedHandle => {
         isDowngraded = true
         return asShared(makeHandle({ ...spec, kind: "shared" }, shared))
       })

@@ -32,6 +32,19 @@ export interface Request {
 const toText = (time: number): string | undefined =>
   Option.getOrUndefined(Option.map(DateTime.make(time), DateTime.formatIso))
 
+let second = NaN
+let textOfSecond = ""
+
+/** The present time as text: made anew once a second, since that takes as long as all the rest. */
+const nowToText = (now: number): string => {
+  const millis = now % 1000
+  if (second !== now - millis) {
+    second = now - millis
+    textOfSecond = DateTime.formatIso(DateTime.makeUnsafe(second)).slice(0, -4)
+  }
+  return `${textOfSecond}${String(millis).padStart(3, "0")}Z`
+}
+
 /**
  * The text for a new candidate, as `Owner` reads it; without the schema, since every acquisition writes it. The wall
  * clock is for people to read; nothing is decided by it.
@@ -41,11 +54,11 @@ export const describe = ({ custom, patience = Infinity, revoke }: Request): Effe
     JSON.stringify({
       host,
       pid: process.pid,
-      since: toText(now),
+      since: nowToText(now),
       custom,
       revoke,
       // There is no date for a wait without an end, nor for one of very many years.
-      deadline: toText(now + patience)
+      deadline: patience === Infinity ? undefined : toText(now + patience)
     }))
 
 /** None for nodes of clients that write something else, and for those whose data was replaced by a message. */

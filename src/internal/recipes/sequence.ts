@@ -7,6 +7,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Acl } from "../../ZkAcl.ts"
@@ -88,6 +89,20 @@ export const goneBy = (error: { readonly _tag: string }): Gone | undefined =>
     ? "closed"
     : undefined
 
+/** Both at once, the first ahead of the second; both have ended when this does. */
+const together = <A, B, R1, R2>(
+  first: Effect.Effect<A, never, R1>,
+  second: Effect.Effect<B, never, R2>
+): Effect.Effect<readonly [A, B], never, R1 | R2> =>
+  Effect.flatMap(
+    Effect.forkChild(first, { startImmediately: true, uninterruptible: "inherit" }),
+    (fiber) =>
+      Effect.onInterrupt(
+        Effect.flatMap(second, (b) => Effect.map(Fiber.join(fiber), (a) => [a, b] as const)),
+        () => Fiber.interrupt(fiber)
+      )
+  )
+
 /**
  * Puts a candidate into the line, and lists it: both requests go out together. The list may be missing, or be older than
  * the candidate, when a connection was lost meanwhile.
@@ -107,10 +122,10 @@ export const enter = Effect.fnUntraced(function*(
   const { acl, data, mark, parent, session } = entry
   const path = ZkPath.join(parent, entry.name)
   for (let round = 1;; round++) {
-    const [created, listed] = yield* Effect.all([
+    const [created, listed] = yield* together(
       Effect.result(session.createEphemeral(path, data, { sequential: true, acl, mark })),
       Effect.result(session.client.getChildren(parent))
-    ], { concurrency: "unbounded" })
+    )
     if (Result.isSuccess(created)) {
       const candidate = new Candidate(session, parent, created.success)
       // Numbers that have gone round come before those they should follow.

@@ -81,8 +81,11 @@ export class Connection {
   /** When the server was last heard, and when something was last written to it. */
   lastHeard: number
   lastSent: number
-  /** When the newest write that was answered had been written. */
+  /** From when on the newest write that was answered proves that the leader knows the session. */
   committedAt = -Infinity
+  /** The longest of our silences that were too long, and when the last of them ended. */
+  private silence = 0
+  private silenceAt = -Infinity
   pings = 0
 
   constructor(options: ConnectionOptions) {
@@ -160,25 +163,42 @@ export class Connection {
     this.writeNow(pingFrame)
   }
 
+  /**
+   * By how much we have lately been silent for longer than a sixth of the session timeout, as when a ping is not answered
+   * for long. A follower tells its leader only now and then whom it has heard: what a write proves, it proves from as much
+   * earlier on.
+   */
+  private excessSilence(now: number): number {
+    const [sixth, lately] = [this.readTimeout / 4, (this.readTimeout * 3) / 8]
+    const silence = now - this.lastSent
+    if (now - this.silenceAt > lately) this.silence = 0
+    if (silence > sixth) {
+      this.silence = Math.max(this.silence, silence)
+      this.silenceAt = now
+    }
+    return Math.max(0, this.silence - sixth)
+  }
+
   /** Takes requests out of a queue and writes them, as many as there is room for. */
   pump(queue: RequestQueue): void {
     if (this.death !== undefined || queue.size === 0) return
     // Before anything counts as written: after a standstill, requests that waited have to wait on.
     const now = this.checkSilence()
     if (now === undefined) return
+    const countsFrom = now - this.excessSilence(now)
     while (this.death === undefined && !this.blocked && this.inFlight.size < this.options.maxInFlight) {
       const pending = queue.shift()
       if (pending === undefined) break
-      this.encode(pending, now)
+      this.encode(pending, countsFrom)
       if (this.writer.size() > largestWrite) this.flush()
     }
     this.flush()
   }
 
-  private encode(pending: Pending, now: number): void {
+  private encode(pending: Pending, countsFrom: number): void {
     pending.options.onWrite?.()
     pending.written = true
-    pending.writtenAt = now
+    pending.countsFrom = countsFrom
     const { op } = pending.request
     pending.xid = op === Op.setWatches || op === Op.setWatches2 ? Xid.setWatches : this.nextXid()
     this.inFlight.push(pending)
@@ -199,6 +219,7 @@ export class Connection {
     if (this.death !== undefined) return
     const now = this.checkSilence()
     if (now === undefined) return
+    this.excessSilence(now)
     this.lastSent = now
     if (!this.socket.write(bytes)) this.blocked = true
   }
@@ -311,7 +332,7 @@ export class Connection {
       return
     }
     const isCommitted = !pending.request.isRead && pending.operation !== internalOperation
-    if (isCommitted && pending.writtenAt > this.committedAt) this.committedAt = pending.writtenAt
+    if (isCommitted && pending.countsFrom > this.committedAt) this.committedAt = pending.countsFrom
     if (pending.settled) return
     try {
       pending.answer(frame)

@@ -64,8 +64,8 @@ export class Pending {
   xid = 0
   /** Written to a connection that has not answered. */
   written = false
-  /** When it was last written. */
-  writtenAt = -Infinity
+  /** From when on its answer proves that the leader knows the session: about when it was written. */
+  countsFrom = -Infinity
   settled = false
   previous: Pending | undefined
   next: Pending | undefined

@@ -102,7 +102,7 @@ export class Session implements Engine {
   /** When a server that knew the session was last heard. */
   private lastHeard = 0
   private connectedAt = 0
-  /** When the newest write that was answered had been written, on connections that are gone. */
+  /** From when on answered writes prove that the leader knows the session, on connections that are gone. */
   private lastCommitted = -Infinity
   /** A write was not answered: reads that follow must not overtake it on another server. */
   private syncFirst = false
@@ -360,7 +360,7 @@ export class Session implements Engine {
     return this.identity?.timeout ?? this.options.sessionTimeout
   }
 
-      now(late: number): number {
+  now(late: number): number {
     return this.clock.nowAfterSleep(late)
   }
 
