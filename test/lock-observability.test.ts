@@ -5,23 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import * as ZkLock from "../src/ZkLock.ts"
 import * as ZkSemaphore from "../src/ZkSemaphore.ts"
 import { lockClient, on, queueUp, twoClients } from "./support/locking.ts"
 import { freshPath } from "./support/shared.ts"
-
-const spies = () => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
-  return { spans, tracer }
-}
+import { spanSpies } from "./support/spans.ts"
 
 const parentOf = (span: Tracer.NativeSpan): string | undefined => {
   const parent = Option.getOrUndefined(span.parent)
@@ -44,7 +33,7 @@ describe("locks", () => {
   it.live("show how they were waited for and held, in spans if a tracer is installed [LOCK-SPANS]", () =>
     Effect.gen(function*() {
       const { a, b, name } = yield* twoClients
-      const { spans, tracer } = spies()
+      const { spans, tracer } = spanSpies()
       const ours = yield* on(a)(ZkLock.make(name))
       const theirs = yield* on(b)(ZkLock.make(name))
       const held = yield* ours.acquire()
@@ -71,7 +60,7 @@ describe("locks", () => {
   it.live("make no spans where no tracer is installed [LOCK-SPANS]", () =>
     Effect.gen(function*() {
       const zk = yield* lockClient()
-      const { spans, tracer } = spies()
+      const { spans, tracer } = spanSpies()
       const lock = yield* on(zk)(ZkLock.make(yield* freshPath))
       yield* lock.withLock(Effect.void).pipe(Effect.withTracer(tracer), Effect.withTracerEnabled(false))
       assert.isEmpty(spans)

@@ -4,28 +4,16 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as References from "effect/References"
-import * as Tracer from "effect/Tracer"
 import { failsWith } from "./support/failsWith.ts"
 import { makeWire, pass } from "./support/fakeClient.ts"
 import { err, makeFakeServer } from "./support/fakeServer.ts"
+import { spanSpies } from "./support/spans.ts"
 import { recordStates } from "./support/states.ts"
-
-const spies = () => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
-  return { spans, tracer }
-}
 
 describe("spans", () => {
   it.effect("tell operation, path and transaction of every request, when a tracer is installed [K61]", () =>
     Effect.gen(function*() {
-      const { spans, tracer } = spies()
+      const { spans, tracer } = spanSpies()
       const fake = yield* makeFakeServer
       const zk = yield* makeWire(fake).client({ chroot: "/app" })
       fake.zxid = 0x1_0000_0041n
@@ -50,7 +38,7 @@ describe("spans", () => {
 
   it.effect("are not made where no tracer is installed, nor where tracing is off [K61]", () =>
     Effect.gen(function*() {
-      const { spans, tracer } = spies()
+      const { spans, tracer } = spanSpies()
       const fake = yield* makeFakeServer
       const zk = yield* makeWire(fake).client()
       yield* zk.setData("/a", "x")

@@ -8,7 +8,7 @@ import type { ZkClient } from "../../ZkClient.ts"
 import { InvalidInput, InvalidPath } from "../../ZkError.ts"
 import type * as ZkLock from "../../ZkLock.ts"
 import * as ZkPath from "../../ZkPath.ts"
-import { isTraced, spanOptions, traced } from "../tracing.ts"
+import { traced } from "../tracing.ts"
 import type { Acquired, Attempt, LockSpec } from "./acquire.ts"
 import { acquire } from "./acquire.ts"
 import { downgrade } from "./downgrade.ts"
@@ -90,16 +90,17 @@ const makeLock = <Handle extends ZkLock.LockHandle>(
     onStatus: options?.onStatus
   })
 
-  const run = (how: Attempt): Effect.Effect<Handle | undefined, LockNotAcquired | LockTimeout, Scope.Scope> => {
-    const plain = Effect.map(
-      acquire(spec, how),
-      (acquired) => acquired === undefined ? undefined : toHandle(makeHandle(spec, acquired))
+  // The span ends with the acquisition; the scope, and what is done in it, are the caller's.
+  const run = (how: Attempt): Effect.Effect<Handle | undefined, LockNotAcquired | LockTimeout, Scope.Scope> =>
+    traced(
+      "ZkLock",
+      "acquire",
+      spec.path,
+      Effect.map(
+        acquire(spec, how),
+        (acquired) => acquired === undefined ? undefined : toHandle(makeHandle(spec, acquired))
+      )
     )
-    // The span ends with the acquisition; the scope, and what is done in it, are the caller's.
-    return Effect.withFiber((fiber) =>
-      isTraced(fiber) ? Effect.withSpan(plain, "ZkLock.acquire", spanOptions("acquire", spec.path)) : plain
-    )
-  }
 
   // Without a limit there is no LockTimeout, and whoever waits has something in the end.
   const waitFor = (options: ZkLock.AcquireOptions | undefined) =>
