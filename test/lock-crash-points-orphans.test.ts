@@ -3,7 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
 import { MinimumLogLevel } from "effect/References"
+import * as ZkAcl from "../src/ZkAcl.ts"
 import * as RealZkClient from "../src/ZkClient.ts"
 import * as RealZkLock from "../src/ZkLock.ts"
 import * as ZkSemaphore from "../src/ZkSemaphore.ts"
@@ -126,10 +128,12 @@ describe("a candidate whose creation is not heard of", () => {
 
   it.live("goes when the line may not be looked at [LOCK-12] [K37]", () =>
     Effect.gen(function*() {
-      const observer = yield* lockClient()
+      const secret = Redacted.make("secret")
+      const observer = yield* lockClient({ auth: [{ scheme: "digest", credential: Redacted.make("ann:secret") }] })
       const path = yield* freshPath
       // To create, delete and look at candidates, not to list them.
-      yield* observer.create(path, null, { acl: [{ perms: 4 | 8, scheme: "world", id: "anyone" }] })
+      const acl = [{ perms: 4 | 8, scheme: "world", id: "anyone" }, ZkAcl.digest("ann", secret)]
+      yield* observer.create(path, null, { acl })
       const lock = yield* on(yield* lockClient())(RealZkLock.make(path))
       const attempts = [
         Effect.scoped(Effect.asVoid(lock.acquire())),

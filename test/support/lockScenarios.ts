@@ -68,6 +68,7 @@ const takingAway = Effect.fnUntraced(function*(
     if (status._tag !== "Held") return
     wasGranted = true
     // Without a node there is nothing to be held, whatever its owner has heard by now.
+    entry.isTaken = true
     entry.isTaken = Option.isNone(yield* Effect.orDie(rig.rival.exists(handle.path)))
   })
   const play: Play = {
