@@ -333,7 +333,7 @@ export interface WriteHandle extends ExclusiveHandle {
   /**
    * Turns the write lock into a read lock, with no writer coming in between: readers that wait come in, writers wait on.
    * From then on this handle is not held any more; the read lock goes with the same scope, and what runs under `use`
-   * or `withLock` goes on. Cannot be interrupted.
+   * or `withLock` goes on. Readers may come in before this one is told. Cannot be interrupted.
    */
   readonly downgrade: Effect.Effect<SharedHandle, DowngradeError>
 }
