@@ -50,21 +50,32 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as internal from "./internal/client/make.ts"
+import type {
+  Children,
+  CreateError,
+  CreateOptions,
+  FollowOptions,
+  Identity,
+  NodeData,
+  Observed,
+  ReconfigOptions,
+  SubscribeOptions,
+  VersionOptions,
+  Watched,
+  WatchKind
+} from "./internal/client/models.ts"
 import type { Acl } from "./ZkAcl.ts"
 import type * as ZkConfig from "./ZkConfig.ts"
 import type {
   AuthFailed,
   BadVersion,
   ConnectError,
-  EphemeralOnLocalSession,
   InvalidAcl,
   InvalidConfig,
   InvalidPath,
   MultiFailed,
   NewConfigNoQuorum,
   NoAuth,
-  NoChildrenForEphemerals,
-  NodeExists,
   NoNode,
   NotEmpty,
   QuotaExceeded,
@@ -75,11 +86,11 @@ import type {
   StreamError
 } from "./ZkError.ts"
 import { isRetryable } from "./ZkError.ts"
-import type { NodeEvent, WatchedEvent } from "./ZkEvent.ts"
+import type { WatchedEvent } from "./ZkEvent.ts"
 import type { ZkSession } from "./ZkSession.ts"
 import type { Stat } from "./ZkStat.ts"
 import type { SessionState } from "./ZkState.ts"
-import type { Created, CreateMode, Data, GetDataOp, ReadOp, WriteOp, WriteResults } from "./ZkTransaction.ts"
+import type { Created, Data, GetDataOp, ReadOp, WriteOp, WriteResults } from "./ZkTransaction.ts"
 
 /**
  * The runtime type identifier of {@link ZkClient}.
@@ -99,169 +110,20 @@ export const TypeId: TypeId = "~effect-zookeeper/ZkClient"
  */
 export type TypeId = "~effect-zookeeper/ZkClient"
 
-/**
- * The data of a node, with its metadata.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface NodeData {
-  /** `null` for a node without data, which is not the same as empty data. The bytes are the caller's own. */
-  readonly data: Uint8Array | null
-  /** The data as UTF-8 text, decoded when it is asked for; empty for `null`, U+FFFD where it is malformed. */
-  readonly text: string
-  readonly stat: Stat
-}
-
-/**
- * The children of a node, with its metadata.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Children {
-  /** Names, not paths, in no particular order. */
-  readonly children: ReadonlyArray<string>
-  readonly stat: Stat
-}
-
-/**
- * Which version of a node to change.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface VersionOptions {
-  /** Only if the node has this version; otherwise `BadVersion`. Default: whatever its version. */
-  readonly version?: number | undefined
-}
-
-/**
- * How to create a node.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface CreateOptions {
-  /** Default: `"persistent"`. */
-  readonly mode?: CreateMode | undefined
-  /** Default: everybody may do everything (`ZkAcl.openAcl`). */
-  readonly acl?: ReadonlyArray<Acl> | undefined
-}
-
-/**
- * How the membership of the ensemble is to change.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type ReconfigOptions =
-  & {
-    /** Only if this is the current configuration: the `version` of its text, which is hexadecimal. */
-    readonly fromConfig?: bigint | undefined
-  }
-  & (
-    | {
-      /** Servers to add or change, as in `server.4=host:2888:3888:participant;2181`. */
-      readonly joining?: ReadonlyArray<string> | undefined
-      /** Numbers of servers to remove. */
-      readonly leaving?: ReadonlyArray<string> | undefined
-      readonly members?: undefined
-    }
-    | {
-      /** The whole new membership. */
-      readonly members: ReadonlyArray<string>
-      readonly joining?: undefined
-      readonly leaving?: undefined
-    }
-  )
-
-/**
- * An identity of the session.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Identity {
-  readonly scheme: string
-  readonly user: string
-}
-
-/**
- * A read that left a watch behind.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Watched<out A> {
-  readonly result: A
-  /**
-   * The first event after the read; may be awaited any number of times. Fails when the session is over
-   * (`SessionExpired`, `SessionClosed`, `AuthFailed`). A lost connection does not use it up.
-   */
-  readonly fired: Effect.Effect<NodeEvent, SessionError>
-}
-
-/**
- * What a raw watch covers: `persistent` is a node and the list of its children, `recursive` a node and everything
- * below it, without `NodeChildrenChanged`.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type WatchKind = "persistent" | "recursive"
-
-/**
- * What a stream does when its session is over.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface FollowOptions {
-  /** `"resume"`: go on with the next session. `"end"`: fail with `SessionExpired`. Default: `"resume"`. */
-  readonly onSessionLoss?: "resume" | "end" | undefined
-}
-
-/**
- * How raw events are kept for a subscriber.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface SubscribeOptions extends FollowOptions {
-  /**
-   * Events kept for a subscriber that is slower than they come. When there are more they are dropped and a
-   * `Reset{reason: "overflow"}` says so. Default: 1024.
-   */
-  readonly bufferSize?: number | undefined
-}
-
-/**
- * What can go wrong in creating a node whose parents may be missing.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type CreateError =
-  | NodeExists
-  | NoNode
-  | NoAuth
-  | NoChildrenForEphemerals
-  | InvalidAcl
-  | EphemeralOnLocalSession
-  | QuotaExceeded
-  | SessionError
+export type {
+  Children,
+  CreateError,
+  CreateOptions,
+  FollowOptions,
+  Identity,
+  NodeData,
+  Observed,
+  ReconfigOptions,
+  SubscribeOptions,
+  VersionOptions,
+  Watched,
+  WatchKind
+} from "./internal/client/models.ts"
 
 /**
  * A ZooKeeper client: one session, seen from one node as root.
@@ -381,6 +243,12 @@ export interface ZkClient {
 
   /** The nodes at and below a path, parents before children, breadth first. Nodes that vanish meanwhile are left out. */
   readonly walk: (path: string) => Stream.Stream<string, NoNode | NoAuth | SessionError>
+
+  /** The data of a node with the moment at which it was so: for whoever keeps a copy. */
+  readonly observeData: (path: string) => Effect.Effect<Observed<NodeData>, NoAuth | SessionError>
+
+  /** The children of a node with the moment at which they were so. */
+  readonly observeChildren: (path: string) => Effect.Effect<Observed<Children>, NoAuth | SessionError>
 
   /** The ACL of a node. Passwords' digests are shown as `x` to sessions without the right `admin`. */
   readonly getAcl: (

@@ -1,11 +1,21 @@
 /** ZooKeeper's own operations, one request each. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { CreateError, CreateOptions, NodeData, ReconfigOptions, VersionOptions, ZkClient } from "../../ZkClient.ts"
+import type {
+  CreateError,
+  CreateOptions,
+  NodeData,
+  Observed,
+  ReconfigOptions,
+  VersionOptions,
+  ZkClient
+} from "../../ZkClient.ts"
+import type { NoAuth, NoNode, SessionError } from "../../ZkError.ts"
 import { InvalidInput, SessionExpired } from "../../ZkError.ts"
 import type { Stat } from "../../ZkStat.ts"
 import type { Created, Data } from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
+import type { Operation } from "../operation.ts"
 import { operation } from "../operation.ts"
 import { configPath } from "../protocol/constants.ts"
 import {
@@ -19,8 +29,10 @@ import {
   Sync,
   WhoAmI
 } from "../protocol/requests.ts"
+import type { Request } from "../protocol/requests.ts"
 import type { Core } from "./core.ts"
 import { run, traced } from "./core.ts"
+import type { Rejection } from "./input.ts"
 import { toCreate, toDelete, toServerPath, toSetAcl, toSetData } from "./input.ts"
 
 export const operations = {
@@ -62,6 +74,8 @@ type Basics = Pick<
   | "exists"
   | "getData"
   | "getDataOption"
+  | "observeData"
+  | "observeChildren"
   | "setData"
   | "getChildren"
   | "getAcl"
@@ -120,6 +134,10 @@ export const makeBasics = (core: Core): Basics => {
     setData: (path, data, options) =>
       run(core, operations.setData, toSetData(chroot, path, data, options?.version), path, expecting(options)),
     getChildren: (path) => run(core, operations.getChildren, read(path, (at) => new GetChildren(at, false)), path),
+    observeData: (path) => observe(core, operations.getData, read(path, (at) => new GetData(at, false)), path),
+    observeChildren: (path) =>
+      observe(core, operations.getChildren, read(path, (at) => new GetChildren(at, false)), path),
+
     getAcl: (path) => run(core, operations.getAcl, read(path, (at) => new GetAcl(at)), path),
     setAcl: (path, acl, options) =>
       run(core, operations.setAcl, toSetAcl(chroot, path, acl, options?.version), path, expecting(options)),
@@ -137,6 +155,24 @@ export const makeBasics = (core: Core): Basics => {
     addAuth: (auth) => traced("addAuth", "", Effect.andThen(whileCurrent(core, "addAuth"), core.engine.addAuth(auth)))
   }
 }
+
+/** The answer that there is no such node tells the moment too. */
+const observe = <A>(
+  core: Core,
+  operation: Operation<NoNode | NoAuth>,
+  request: Request<A> | Rejection,
+  path: string
+): Effect.Effect<Observed<A>, NoAuth | SessionError> =>
+  Effect.suspend(() => {
+    let zxid = -1n
+    const onZxid = (answered: bigint) => {
+      zxid = answered
+    }
+    return run(core, operation, request, path, { onZxid }).pipe(
+      Effect.map((node): Observed<A> => ({ zxid, node: Option.some(node) })),
+      Effect.catchTag("NoNode", () => Effect.succeed<Observed<A>>({ zxid, node: Option.none() }))
+    )
+  })
 
 /** For what is no request that could be bound to a session. */
 const whileCurrent = (core: Core, operation: string): Effect.Effect<void, SessionExpired> =>

@@ -274,10 +274,11 @@ const follow = <A>(
   )
 }
 
-const isSameData = (a: NodeData, b: NodeData): boolean => a.stat.mzxid === b.stat.mzxid && a.stat.czxid === b.stat.czxid
+export const isSameData = (a: NodeData, b: NodeData): boolean =>
+  a.stat.mzxid === b.stat.mzxid && a.stat.czxid === b.stat.czxid
 
 /** Besides pzxid, which stops moving when a parent has run out of sequence numbers. */
-const isSameChildren = (a: Children, b: Children): boolean =>
+export const isSameChildren = (a: Children, b: Children): boolean =>
   a.stat.pzxid === b.stat.pzxid && a.stat.czxid === b.stat.czxid && a.stat.cversion === b.stat.cversion &&
   a.stat.numChildren === b.stat.numChildren
 
