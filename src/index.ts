@@ -40,6 +40,12 @@ export * as ZkLock from "./ZkLock.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkMirror from "./ZkMirror.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkPath from "./ZkPath.ts"
 
 /**

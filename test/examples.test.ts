@@ -67,6 +67,7 @@ describe.concurrent("examples [EX-01]", () => {
       "errors-by-tag.ts",
       "fenced-store.ts",
       "giving-way.ts",
+      "mirror-a-tree.ts",
       "scheduled-job.ts",
       "session-expires.ts",
       "shared-file.ts",
@@ -157,6 +158,30 @@ describe.concurrent("examples [EX-01]", () => {
         "removed",
         "refused: another has held the lock since",
         "the store: by the second holder"
+      ])
+    }))
+
+  it.live("mirror-a-tree tells all changes across a lost connection", () =>
+    Effect.gen(function*() {
+      const example = yield* start("mirror-a-tree")
+      yield* example.awaitLine("up to date")
+      yield* example.proxy.cutAll
+      const said = yield* example.lines
+      assert.isAtLeast((yield* example.proxy.stats()).connections, 2)
+      assert.deepStrictEqual(said.slice(0, 2), ["4 nodes", "billing: 1, 2"])
+      assert.sameMembers(said.slice(2, 6).filter((line) => line.startsWith("+")), [
+        "+ / ",
+        "+ /billing ",
+        "+ /billing/1 10.0.0.1:80",
+        "+ /billing/2 10.0.0.2:80"
+      ])
+      assert.isAtLeast(said.filter((line) => line === "up to date").length, 2, said.join("\n"))
+      assert.include(said, "without a connection")
+      const changes = said.slice(6).filter((line) => /^[-+~]/.test(line))
+      assert.deepStrictEqual(changes, [
+        "~ /billing/1 10.0.0.1:80 -> 10.0.0.9:80",
+        "+ /search 10.0.0.3:80",
+        "- /billing/2"
       ])
     }))
 
