@@ -119,7 +119,8 @@ export interface Options {
    *
    * - `curator`: `InterProcessMutex` with {@link make}, `InterProcessReadWriteLock` with {@link makeReadWrite}. Java sees
    *   only its own of the two on one path, ours sees both.
-   * - `kazoo`: `Lock`, `ReadLock` and `WriteLock`. kazoo's plain `Lock` does not wait for readers.
+   * - `kazoo`: `Lock`, `ReadLock` and `WriteLock`. kazoo's plain `Lock` does not wait for readers, and before kazoo 2.9 a
+   *   `ReadLock` waits for writers behind it, which wait for it.
    * - `zktools`: `ZkLock`, `ZkReadLock` and `ZkWriteLock`, whose readers do not wait for its plain lock.
    */
   readonly layout?: "curator" | "kazoo" | "zktools" | undefined
