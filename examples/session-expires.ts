@@ -37,7 +37,7 @@ const program = Effect.scoped(Effect.gen(function*() {
     Stream.takeUntil((tag) => tag === "Expired"),
     Stream.runDrain
   )
-  // Requests of the old session never slip into the new one; what is asked for now belongs to the new one.
+  // Requests of the old session never slip into the new one; what is asked from here on belongs to the new one.
   yield* zk.changes(me).pipe(
     Stream.filter((node) => node._tag === "Some"),
     Stream.take(1),

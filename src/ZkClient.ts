@@ -110,20 +110,7 @@ export const TypeId: TypeId = "~effect-zookeeper/ZkClient"
  */
 export type TypeId = "~effect-zookeeper/ZkClient"
 
-export type {
-  Children,
-  CreateError,
-  CreateOptions,
-  FollowOptions,
-  Identity,
-  NodeData,
-  Observed,
-  ReconfigOptions,
-  SubscribeOptions,
-  VersionOptions,
-  Watched,
-  WatchKind
-} from "./internal/client/models.ts"
+export type * from "./internal/client/models.ts"
 
 /**
  * A ZooKeeper client: one session, seen from one node as root.

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import { failsWith } from "./support/failsWith.ts"
 import { makeWire, pass, settle } from "./support/fakeClient.ts"
 import { type ConnectAnswer, type FakeConnect, makeFakeServer } from "./support/fakeServer.ts"
@@ -163,7 +164,7 @@ describe("servers that accept and close", () => {
       open = true
       yield* pass(1_700, 100)
       assert.deepStrictEqual(states.tags(), ["Connecting", "Connected"])
-    }))
+    }).pipe(Random.withSeed("pauses")))
 
   it.effect("are not taken for good when they close right after the handshake, again and again [B9] [C4]", () =>
     Effect.gen(function*() {
@@ -174,7 +175,7 @@ describe("servers that accept and close", () => {
       // As when two clients have one session: each is closed as soon as the other comes.
       yield* fake.onConnect(({ connection }) =>
         Effect.as(
-          Effect.sync(() => setTimeout(() => Effect.runFork(fake.connections[connection - 1]!.close), 1)),
+          Effect.forkDetach(Effect.andThen(settle, Effect.suspend(() => fake.connections[connection - 1]!.close))),
           {
             type: "accept"
           } as const
@@ -183,7 +184,8 @@ describe("servers that accept and close", () => {
       const before = wire.attempts.length
       yield* (yield* fake.current).close
       for (let i = 0; i < 200; i++) {
-        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 3)))
+        yield* settle
+        yield* settle
         yield* pass(100, 100)
       }
       const attempts = wire.attempts.length - before

@@ -57,6 +57,17 @@ const waits: ReadonlyArray<Wait> = [
   }
 ]
 
+const limited: ReadonlyArray<Pick<Wait, "name" | "acquire">> = [
+  {
+    name: "a lock",
+    acquire: (client) => Effect.flatMap(lock(client), (lock) => lock.acquireTimeout("12 seconds"))
+  },
+  {
+    name: "permits",
+    acquire: (client) => Effect.flatMap(semaphore(client), (semaphore) => semaphore.acquireTimeout("12 seconds"))
+  }
+]
+
 describe("whoever is to queue up anew", () => {
   for (const bound of [false, true]) {
     const client = bound ? "a session's client" : "a client that ends with its session"
@@ -105,4 +116,27 @@ describe("whoever is to queue up anew", () => {
       assert.isUndefined(acquiring.pollUnsafe())
       yield* Fiber.interrupt(acquiring)
     }))
+
+  it.effect.each(limited)(
+    "keeps to one limit of time in all, with the wait for the next session: $name [LOCK-REQUEUE2]",
+    ({ acquire }) =>
+      Effect.gen(function*() {
+        const { fake, nodes, states, zk } = yield* leaseRig
+        for (const other of ["/l/_c_other-lock-0000000000", "/s", "/s/locks/_c_other-lock-0000000000"]) {
+          yield* nodes.add(other)
+        }
+        const acquiring = yield* Effect.forkChild(failsWith(Effect.scoped(acquire(zk)), "LockTimeout"), {
+          startImmediately: true
+        })
+        yield* pass(1_000)
+        // Nobody answers any more: the session is over by the client's own clock, and no other follows.
+        yield* fake.onConnect(() => ({ type: "refuse" }))
+        yield* (yield* fake.current).close
+        yield* pass(9_000)
+        yield* states.await("Expired")
+        assert.isUndefined(acquiring.pollUnsafe())
+        yield* pass(2_500)
+        yield* Fiber.join(acquiring)
+      })
+  )
 })

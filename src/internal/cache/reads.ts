@@ -4,17 +4,14 @@
  * been read.
  */
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { OperationTimeout, SessionError, StreamError } from "../../ZkError.ts"
+import { isPassing, pause } from "../passing.ts"
 import { Waves } from "./waves.ts"
 
 /** Reads under way at a time: enough to keep a server busy, and few enough for others to get their turn. */
 const concurrency = 64
-
-/** Between tries of what passes by itself. */
-export const pause = Duration.millis(250)
 
 /**
  * An answer that cannot be used: from before what is known already (servers do not give such, and nobody is to see one), or
@@ -37,8 +34,7 @@ export interface Task {
 const passes = (
   error: SessionError | Unusable
 ): error is Exclude<SessionError, StreamError> | Unusable | Extract<SessionError, { _tag: "SessionExpired" }> =>
-  error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" || error._tag === "ThrottledOp" ||
-  error._tag === "SessionExpired" || error._tag === "Unusable"
+  isPassing(error) || error._tag === "SessionExpired" || error._tag === "Unusable"
 
 export class Reads<Key> {
   private readonly read: (key: Key, task: Task) => Effect.Effect<void, SessionError | Unusable>

@@ -9,12 +9,12 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { WatchKind, ZkClient } from "../../ZkClient.ts"
-import type { SessionError, StreamError } from "../../ZkError.ts"
+import type { SessionError } from "../../ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "../../ZkEvent.ts"
 import type { Freshness } from "../../ZkMirror.ts"
 import * as ZkState from "../../ZkState.ts"
+import { isPassing, pause } from "../passing.ts"
 import type { CatchUpError, Reads } from "./reads.ts"
-import { pause } from "./reads.ts"
 
 /** Events that may wait to be looked at, which takes no time: after more than these everything is read again. */
 const bufferSize = 65_536
@@ -39,9 +39,6 @@ export interface Upkeep {
   /** Waits until a transaction is in the cache. */
   readonly awaitZxid: (zxid: bigint) => Effect.Effect<void, SessionError>
 }
-
-const isPassing = (error: SessionError): error is Exclude<SessionError, StreamError> =>
-  error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" || error._tag === "ThrottledOp"
 
 /** Fresh while there is a connection and nothing that was missed is left to be read. */
 class FreshnessOf {

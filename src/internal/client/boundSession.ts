@@ -11,6 +11,7 @@ import type { EphemeralNode, EphemeralOptions, Removal, ZkSession } from "../../
 import type { Data } from "../../ZkTransaction.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
+import { pause } from "../passing.ts"
 import type { Core } from "./core.ts"
 import { run, traced } from "./core.ts"
 import { toDelete } from "./input.ts"
@@ -20,9 +21,6 @@ import { runMulti } from "./transactions.ts"
 
 /** A third of the session's time: a server that has been silent for that long is not worth waiting for. */
 const patience = (core: Core): Duration.Duration => Duration.millis(core.engine.timeout() / 3)
-
-/** Between tries. */
-const pause = Duration.millis(250)
 
 const removeOnce = (core: Core, path: string, options: ExecuteOptions) => {
   const request = toDelete(core.chroot, path, undefined)

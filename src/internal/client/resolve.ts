@@ -23,6 +23,7 @@ import * as ZkPath from "../../ZkPath.ts"
 import type { Stat } from "../../ZkStat.ts"
 import type { Created, Data } from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
+import { pause } from "../passing.ts"
 import { Exists, GetChildren, GetData, Sync } from "../protocol/requests.ts"
 import { makeUuid } from "../uuid.ts"
 import type { Core } from "./core.ts"
@@ -125,7 +126,7 @@ const removeMarked = (marked: Marked, options: ExecuteOptions): Effect.Effect<vo
   )
 
 const later = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.andThen(Effect.sleep("250 millis"), effect)
+  Effect.andThen(Effect.sleep(pause), effect)
 
 /**
  * For regions that cannot be interrupted besides what `restore` lets be: whatever happens, either the caller has the

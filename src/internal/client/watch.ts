@@ -1,7 +1,6 @@
 /** Watches: one event, raw events, and the present state of a node with all that follows. */
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -15,6 +14,7 @@ import type { Stat } from "../../ZkStat.ts"
 import type { ExecuteOptions } from "../engine.ts"
 import type { NodeAnswer } from "../errorCodes.ts"
 import type { Operation } from "../operation.ts"
+import { isPassing, pause } from "../passing.ts"
 import { configPath, EventType } from "../protocol/constants.ts"
 import type { Request } from "../protocol/requests.ts"
 import { Exists, GetChildren, GetData } from "../protocol/requests.ts"
@@ -148,9 +148,6 @@ interface Followed<A, E extends NodeAnswer> {
   readonly options: FollowOptions | undefined
 }
 
-/** Between tries of what passes by itself. */
-const pause = Duration.millis(250)
-
 /**
  * Reads and arms in one request, and reads again after each event: events say that, not what. What a slow reader does
  * not wait for is not read either, so that it always gets the latest.
@@ -218,16 +215,8 @@ class Follower<A, E extends NodeAnswer> {
   )
 
   private passes(error: NodeAnswer | SessionError): boolean {
-    switch (error._tag) {
-      case "ConnectionLoss":
-      case "OperationTimeout":
-      case "ThrottledOp":
-        return true
-      case "SessionExpired":
-        return !this.ends && this.spec.core.engine.isRenewing()
-      default:
-        return false
-    }
+    const goesOn = error._tag === "SessionExpired" && !this.ends && this.spec.core.engine.isRenewing()
+    return goesOn || isPassing(error)
   }
 
   private readonly readPatiently: Effect.Effect<Option.Option<A>, NodeAnswer | SessionError> = Effect.suspend(() =>

@@ -1,6 +1,6 @@
 /** From an empty hand to a lock that is held, or to nothing at all. */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -30,7 +30,7 @@ import type { Kind, Place } from "./queue.ts"
 import { blockersOf, readQueue } from "./queue.ts"
 import type { Candidate, Gone } from "./sequence.ts"
 import { awaitDeletion, enter, follow, hasNextSession, list, patiently } from "./sequence.ts"
-import { forAMoment, seeThrough, within } from "./within.ts"
+import { forAMoment, leftOf, seeThrough, stopwatch, within } from "./within.ts"
 
 /** What is being waited for, and where it has got to. */
 export type Status =
@@ -437,29 +437,27 @@ export const acquire = (
 ): Effect.Effect<Acquired | undefined, LockNotAcquired | LockTimeout, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const clock = yield* Clock.Clock
-      const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const passed = yield* stopwatch
       const outer = yield* Effect.scope
       // With no time at all it is as good as a try.
       const isTry = wanted.timeout !== undefined && !(wanted.timeout > 0)
       const attempt: Attempt = isTry ? { ...wanted, waits: false, timeout: undefined } : wanted
-      const begun = now()
       while (true) {
         const own = yield* Scope.fork(outer)
         // What stands for the lock goes with the last hold of it, which may be one that is taken under this.
         const scope = yield* Scope.make()
         let giveBack: Effect.Effect<unknown> = Scope.close(scope, Exit.void)
         yield* Scope.addFinalizer(own, Effect.suspend(() => giveBack))
-        const left = attempt.timeout === undefined ? undefined : Math.max(0, attempt.timeout - (now() - begun))
+        const left = () => leftOf(attempt.timeout, passed())
         let granted: Acquired | undefined
         const attempted = once(spec, attempt, (acquired) => {
           granted = acquired
         })
-        const exit = yield* Effect.exit(restore(within(Scope.provide(attempted, scope), left)))
+        const exit = yield* Effect.exit(restore(within(Scope.provide(attempted, scope), left())))
         // What was granted when the time was up is not given back: others may have lost it for that.
         const acquired = Exit.isSuccess(exit) ? exit.value : isTimedOut(exit) ? granted : undefined
         if (acquired !== undefined) {
-          metrics.waited(now() - begun, yield* Effect.context<never>())
+          metrics.waited(passed(), yield* Effect.context<never>())
           const { hold, scope } = acquired
           const release = Effect.tap(
             acquired.release,
@@ -487,7 +485,7 @@ export const acquire = (
         const isAgain = attempt.waits && spec.onCandidateLost === "requeue"
         if (isAgain && error._tag === "CandidateGone" && error.reason === "removed") continue
         const over = sessionOf(error)
-        if (isAgain && over !== undefined && (yield* restore(hasNextSession(spec.client, over, left)))) continue
+        if (isAgain && over !== undefined && (yield* restore(hasNextSession(spec.client, over, left())))) continue
 
         return yield* new LockNotAcquired({ path: spec.path, cause: toCause(error) })
       }

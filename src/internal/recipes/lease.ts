@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { MultiFailed, SessionError } from "../../ZkError.ts"
 import type { ZkSession } from "../../ZkSession.ts"
+import { pause } from "../passing.ts"
 
 /** Why something held is held no more. */
 export type LossReason = "lease" | "removed" | "expired" | "suspended" | "closed"
@@ -24,9 +25,6 @@ export interface Member {
 
 /** Nodes that one transaction checks; of more, the next ones come next time. */
 const checksAtOnce = 1000
-
-/** Between tries of what failed although there is a connection. */
-const pause = Duration.millis(250)
 
 /** In milliseconds. */
 const longestSleep = 200

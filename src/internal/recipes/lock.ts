@@ -1,6 +1,6 @@
 /** Locks as users have them: specifications checked, acquisitions as scoped resources, handles. */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -17,6 +17,7 @@ import { layouts } from "./layout.ts"
 import { soon } from "./lease.ts"
 import { LockLost } from "./lockErrors.ts"
 import type { LockNotAcquired, LockTimeout, LossReason } from "./lockErrors.ts"
+import { halfOf, pathOf, toMillis } from "./options.ts"
 import type { Kind } from "./queue.ts"
 import { isBlockedBy } from "./queue.ts"
 
@@ -77,8 +78,6 @@ const makeHandle = (spec: LockSpec, acquired: Acquired): ZkLock.WriteHandle => {
     )
   }
 }
-
-const toMillis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))
 
 const makeLock = <Handle extends ZkLock.LockHandle>(
   spec: LockSpec,
@@ -157,11 +156,11 @@ const makeSpec = (
   const { layout: layoutName = "curator", tickTime } = options
   const invalid = (reason: string) => Effect.fail(new InvalidInput({ operation: "ZkLock.make", path: name, reason }))
   if (!Object.hasOwn(layouts, layoutName)) return invalid(`${String(layoutName)} is no layout`)
-  const halfTick = tickTime === undefined ? undefined : toMillis(tickTime) / 2
+  const halfTick = halfOf(tickTime)
   if (halfTick !== undefined && !(halfTick > 0)) return invalid("a tick takes time")
   const layout = layouts[layoutName]
   const { root = layout.root } = options
-  const path = name.startsWith("/") ? name : root === "/" ? `/${name}` : `${root}/${name}`
+  const path = pathOf(name, root)
   const reason = path === "/" ? "candidates need a node of their own to wait below" : ZkPath.problem(path)
   if (reason !== undefined) return Effect.fail(new InvalidPath({ path, reason }))
   return Effect.succeed({

@@ -1,6 +1,6 @@
 /** Several locks as one: all of them, or none. */
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -12,6 +12,8 @@ import * as ZkTransaction from "../../ZkTransaction.ts"
 import { clientOf } from "./lock.ts"
 import { LockLost, LockTimeout } from "./lockErrors.ts"
 import type { LockNotAcquired } from "./lockErrors.ts"
+import { toMillis } from "./options.ts"
+import { stopwatch } from "./within.ts"
 
 type AnyLock = ZkLock.ZkLock<ZkLock.LockHandle>
 
@@ -121,13 +123,11 @@ const upTo = (
   duration: Duration.Input,
   options: ZkLock.AcquireOptions | undefined
 ): Effect.Effect<Option.Option<ZkLock.MultiHandle>, LockNotAcquired | LockTimeout, Scope.Scope> =>
-  Effect.flatMap(Clock.Clock, (clock) => {
-    const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-    const timeout = Duration.toMillis(Duration.fromInputUnsafe(duration))
-    const end = now() + timeout
+  Effect.flatMap(stopwatch, (passed) => {
+    const timeout = toMillis(duration)
     return Effect.catchTag(
       acquireAll(locks, sorted, (lock) => {
-        const left = Effect.suspend(() => lock.acquireTimeout(Duration.millis(Math.max(0, end - now())), options))
+        const left = Effect.suspend(() => lock.acquireTimeout(Math.max(0, timeout - passed()), options))
         return Effect.map(left, Option.some)
       }),
       "LockTimeout",

@@ -3,9 +3,9 @@
  * `<path>/leases`, and puts a node there for each permit, all of them in one transaction.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -29,10 +29,11 @@ import { leaseOf } from "./lease.ts"
 import { CandidateRemoved, LockLost, LockNotAcquired, LockTimeout } from "./lockErrors.ts"
 import type { LossReason, NotAcquiredCause } from "./lockErrors.ts"
 import * as metrics from "./lockMetrics.ts"
+import { halfOf, pathOf, toMillis } from "./options.ts"
 import * as owner from "./owner.ts"
 import { PermitsExceeded, SemaphoreMismatch } from "./semaphoreErrors.ts"
 import { Candidate, follow, hasNextSession, patiently } from "./sequence.ts"
-import { within } from "./within.ts"
+import { leftOf, stopwatch, within } from "./within.ts"
 
 const TypeId = "~effect-zookeeper/ZkSemaphore"
 const defaultRoot = "/semaphores"
@@ -328,16 +329,14 @@ const take = (semaphore: Semaphore, asked: Wanted): Effect.Effect<Taken | undefi
         const cause = new InvalidInput({ operation: "ZkSemaphore.acquire", path, reason })
         return yield* new LockNotAcquired({ path, cause })
       }
-      const clock = yield* Clock.Clock
-      const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-      const begun = now()
+      const passed = yield* stopwatch
       const outer = yield* Effect.scope
       while (true) {
         const scope = yield* Scope.fork(outer)
-        const left = wanted.timeout === undefined ? undefined : Math.max(0, wanted.timeout - (now() - begun))
-        const exit = yield* Effect.exit(restore(within(serve(semaphore, wanted, scope), left)))
+        const left = () => leftOf(wanted.timeout, passed())
+        const exit = yield* Effect.exit(restore(within(serve(semaphore, wanted, scope), left())))
         if (Exit.isSuccess(exit) && exit.value !== undefined) {
-          metrics.waited(now() - begun, yield* Effect.context<never>())
+          metrics.waited(passed(), yield* Effect.context<never>())
           const hold = exit.value
           // Whoever gives back early, in a scope that lives long, leaves nothing in it.
           const release = Effect.tap(hold.release, () => Scope.close(scope, Exit.void))
@@ -354,7 +353,7 @@ const take = (semaphore: Semaphore, asked: Wanted): Effect.Effect<Taken | undefi
           const { cause } = error._tag === "LockNotAcquired" ? error : { cause: error }
           if (cause._tag === "CandidateRemoved") continue
           const isOver = cause._tag === "SessionExpired"
-          if (isOver && (yield* restore(hasNextSession(semaphore.spec.client, cause.sessionId, left)))) continue
+          if (isOver && (yield* restore(hasNextSession(semaphore.spec.client, cause.sessionId, left())))) continue
         }
         switch (error._tag) {
           case "LockTimeout":
@@ -393,8 +392,6 @@ const makeHandle = (path: string, permits: number, { hold, release }: Taken): Zk
     }))
   }
 }
-
-const toMillis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))
 
 const holders = (spec: Spec): Effect.Effect<ReadonlyArray<ZkSemaphore.PermitHolder>, NoAuth | SessionError> =>
   Effect.gen(function*() {
@@ -435,10 +432,10 @@ export const make = (
 ): Effect.Effect<ZkSemaphore.ZkSemaphore, InvalidPath | InvalidInput> =>
   Effect.suspend((): Effect.Effect<ZkSemaphore.ZkSemaphore, InvalidPath | InvalidInput> => {
     const { root = defaultRoot } = options
-    const path = name.startsWith("/") ? name : root === "/" ? `/${name}` : `${root}/${name}`
+    const path = pathOf(name, root)
     const reason = path === "/" ? "permits need a node of their own" : ZkPath.problem(path)
     if (reason !== undefined) return Effect.fail(new InvalidPath({ path, reason }))
-    const halfTick = options.tickTime === undefined ? undefined : toMillis(options.tickTime) / 2
+    const halfTick = halfOf(options.tickTime)
     const invalid = halfTick !== undefined && !(halfTick > 0) ? "a tick takes time" : problem(options.permits)
     if (invalid !== undefined) {
       return Effect.fail(new InvalidInput({ operation: "ZkSemaphore.make", path, reason: invalid }))

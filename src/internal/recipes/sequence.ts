@@ -5,7 +5,7 @@
  * name, so that a lost answer makes neither two of it nor one that nobody knows of.
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
@@ -15,12 +15,10 @@ import type { CreateError, NodeData, ZkClient } from "../../ZkClient.ts"
 import type { NoAuth, NoNode, SessionError } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { EphemeralNode, ZkSession } from "../../ZkSession.ts"
+import { isPassing, pause } from "../passing.ts"
 import { SequenceExhausted } from "./lockErrors.ts"
 import { readNumber } from "./queue.ts"
 import { within } from "./within.ts"
-
-/** Between tries of what passes by itself. */
-const pause = Duration.millis(250)
 
 /** How often parents that vanish again, as empty containers do, are made anew. */
 const maxRounds = 16
@@ -63,15 +61,14 @@ export class Candidate {
   }
 }
 
-/** Only an error that says what became of the candidate, or that nothing will change by itself, ends the patience. */
-const passes = (error: { readonly _tag: string }): boolean =>
-  error._tag === "ConnectionLoss" || error._tag === "OperationTimeout" || error._tag === "ThrottledOp"
-
-/** Reads, and what may be done twice, on and on while they fail for what passes by itself. */
+/**
+ * Reads, and what may be done twice, on and on while they fail for what passes by itself. An error that says what became of
+ * the candidate, or that nothing will change by itself, ends the patience.
+ */
 export const patiently = <A, E extends { readonly _tag: string }, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  Effect.catchIf(effect, passes, () => Effect.andThen(Effect.sleep(pause), Effect.suspend(() => patiently(effect))))
+  Effect.catchIf(effect, isPassing, () => Effect.andThen(Effect.sleep(pause), Effect.suspend(() => patiently(effect))))
 
 /** Waits for the session after one that is over, for a time; `false` if there will be none. */
 export const hasNextSession = (client: ZkClient, over: bigint, millis: number | undefined): Effect.Effect<boolean> =>

@@ -1,10 +1,22 @@
 /** Time limits for what must not be undone half way. */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+
+/** How many milliseconds have passed since it was started. */
+export const stopwatch: Effect.Effect<() => number> = Effect.map(Clock.Clock, (clock) => {
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const begun = now()
+  return () => now() - begun
+})
+
+/** What is left of a time; nothing for one without an end. */
+export const leftOf = (timeout: number | undefined, passed: number): number | undefined =>
+  timeout === undefined ? undefined : Math.max(0, timeout - passed)
 
 export interface TimedOut {
   readonly _tag: "TimedOut"

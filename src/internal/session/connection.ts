@@ -169,9 +169,10 @@ export class Connection {
    * earlier on.
    */
   private excessSilence(now: number): number {
-    const [sixth, lately] = [this.readTimeout / 4, (this.readTimeout * 3) / 8]
+    const sixth = this.readTimeout / 4
     const silence = now - this.lastSent
-    if (now - this.silenceAt > lately) this.silence = 0
+    // A quarter of the session timeout: half a tick at the most.
+    if (now - this.silenceAt > sixth * 1.5) this.silence = 0
     if (silence > sixth) {
       this.silence = Math.max(this.silence, silence)
       this.silenceAt = now
