@@ -16,6 +16,12 @@ export * as ZkClient from "./ZkClient.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkCodec from "./ZkCodec.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkConfig from "./ZkConfig.ts"
 
 /**
