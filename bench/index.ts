@@ -15,6 +15,7 @@ import { connectRaw } from "../test/support/rawClient.ts"
 import { makeServer, type ServerHandle } from "../test/support/server.ts"
 import { payload } from "./client.ts"
 import type { OperationName } from "./client.ts"
+import { median, met, print, printProgress, printTable } from "./report.ts"
 import type { ClientName, Command, Measurement } from "./worker.ts"
 
 const quick = process.argv.includes("--quick")
@@ -77,12 +78,6 @@ const makeWorker = (name: ClientName, server: ServerHandle) =>
     (worker) => Effect.promise(() => worker.close())
   )
 
-const median = (values: ReadonlyArray<number>): number => {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}
-
 interface Row {
   readonly operation: OperationName
   readonly inFlight: number
@@ -97,8 +92,6 @@ const ratioTo = (row: Row, other: ClientName): number => {
   return median(row.results.get("effect-zookeeper")!.map(({ cpu }, round) => cpu / theirs[round]!.cpu))
 }
 
-const print = (line = ""): void => void process.stdout.write(`${line}\n`)
-
 const report = (rows: ReadonlyArray<Row>): void => {
   const head = ["operation", "in flight", ...clients.map((name) => `${name} µs`), "of n-z-c", "of bare", "ours/s"]
   const body = rows.map((row) => [
@@ -109,22 +102,17 @@ const report = (rows: ReadonlyArray<Row>): void => {
     ratioTo(row, "bare loop").toFixed(2),
     Math.round(median(row.results.get("effect-zookeeper")!.map(({ rate }) => rate))).toLocaleString("en")
   ])
-  const widths = head.map((title, i) => Math.max(title.length, ...body.map((line) => line[i]!.length)))
-  const format = (line: ReadonlyArray<string>): string =>
-    line.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ")
   print()
   print("CPU time of the client per operation, in microseconds (median of the rounds), and ours as a ratio")
   print()
-  print(format(head))
-  print(widths.map((width) => "-".repeat(width)).join("  "))
-  for (const line of body) print(format(line))
+  printTable(head, body, 1)
   print()
   print(
     `wanted at ${wanted.inFlight} in flight: at most ${wanted.ofNodeZookeeperClient} of node-zookeeper-client, ` +
       `at most ${wanted.ofBareLoop} times the bare loop`
   )
   for (const row of rows.filter(({ inFlight }) => inFlight === wanted.inFlight)) {
-    const judge = (ratio: number, most: number) => `${ratio.toFixed(2)} ${ratio <= most ? "(met)" : "(NOT met)"}`
+    const judge = (ratio: number, most: number) => `${ratio.toFixed(2)} ${met(ratio <= most)}`
     print(
       `  ${row.operation}: ${judge(ratioTo(row, "node-zookeeper-client"), wanted.ofNodeZookeeperClient)} and ` +
         judge(ratioTo(row, "bare loop"), wanted.ofBareLoop)
@@ -165,9 +153,9 @@ const program = Effect.gen(function*() {
         results.get(name)!.push(yield* measure(name, { operation, inFlight, count }))
       }
     }
-    if (process.stdout.isTTY) process.stdout.write(`\rround ${round + 1} of ${rounds} `)
+    printProgress(`round ${round + 1} of ${rounds} `)
   }
-  if (process.stdout.isTTY) process.stdout.write("\r")
+  printProgress("")
   report(rows)
 })
 

@@ -7,13 +7,13 @@
  * Curator and kazoo are what the tests find (see test/support); where one is missing the others are measured.
  */
 import { Effect } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
-import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { curatorProblem, curatorProgram } from "../test/support/curator.ts"
 import { kazooCommand, kazooProblem } from "../test/support/kazoo.ts"
 import { makeServer } from "../test/support/server.ts"
+import { ClientProcess } from "./clientProcess.ts"
 import type { Measurement, Scenario } from "./locks/command.ts"
+import { median, met, print, printProgress, printTable } from "./report.ts"
 
 const quick = process.argv.includes("--quick")
 const rounds = quick ? 3 : 7
@@ -26,39 +26,12 @@ const wanted = { uncontendedOfCurator: 2, uncontendedOfBareLoop: 0.9, contendedO
 
 type Name = "effect-zookeeper" | "bare loop" | "Curator" | "kazoo"
 
-class Client {
-  readonly name: Name
-  private readonly child: ChildProcess
-  private readonly lines: AsyncIterator<string>
-
-  constructor(name: Name, [command, args]: readonly [command: string, args: ReadonlyArray<string>], env = {}) {
-    this.name = name
-    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } })
-    this.lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]()
-  }
-
-  async hear(): Promise<string> {
-    const { done, value } = await this.lines.next()
-    if (done === true) throw new Error(`the process of ${this.name} ended`)
-    return value
-  }
-
+class Client extends ClientProcess<Name> {
   async measure(scenario: Scenario, count: number): Promise<Measurement> {
-    this.child.stdin!.write(`${scenario} ${count}\n`)
-    return JSON.parse(await this.hear()) as Measurement
-  }
-
-  async close(): Promise<void> {
-    if (this.child.exitCode !== null) return
-    const ended = new Promise((resolve) => this.child.once("exit", resolve))
-    this.child.stdin!.end()
-    const stubborn = setTimeout(() => this.child.kill("SIGKILL"), 5_000)
-    await ended
-    clearTimeout(stubborn)
+    return JSON.parse(await this.ask(`${scenario} ${count}`)) as Measurement
   }
 }
 
-const print = (line = ""): void => void process.stdout.write(`${line}\n`)
 const file = (name: string): URL => new URL(`locks/${name}`, import.meta.url)
 
 const makeClients = async (hosts: string): Promise<ReadonlyArray<Client>> => {
@@ -82,12 +55,6 @@ const makeClients = async (hosts: string): Promise<ReadonlyArray<Client>> => {
   return clients
 }
 
-const median = (values: ReadonlyArray<number>): number => {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}
-
 type Results = Map<Name, ReadonlyArray<Measurement>>
 
 const report = (results: Record<Scenario, Results>): void => {
@@ -109,15 +76,10 @@ const report = (results: Record<Scenario, Results>): void => {
       ])
     }
   }
-  const widths = head.map((title, i) => Math.max(title.length, ...body.map((line) => line[i]!.length)))
-  const format = (line: ReadonlyArray<string>): string =>
-    line.map((cell, i) => i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ")
   print()
   print("Locks acquired and released, and handed over among 64 contenders (medians of the rounds)")
   print()
-  print(format(head))
-  print(widths.map((width) => "-".repeat(width)).join("  "))
-  for (const line of body) print(format(line))
+  printTable(head, body, 2)
   print()
   const bare = ratio("uncontended", "bare loop", "rate")
   if (of("uncontended", "Curator").length === 0) {
@@ -126,7 +88,6 @@ const report = (results: Record<Scenario, Results>): void => {
   }
   const curator = ratio("uncontended", "Curator", "rate")
   const handedOver = ratio("contended", "Curator", "rate")
-  const met = (is: boolean) => is ? "(met)" : "(NOT met)"
   print(
     `uncontended: ${curator.toFixed(2)} times Curator's rate, ${bare.toFixed(2)} times the bare loop's; wanted are ` +
       `${wanted.uncontendedOfCurator} times or ${wanted.uncontendedOfBareLoop} times ` +
@@ -164,9 +125,9 @@ const program = Effect.gen(function*() {
         measured.push(yield* measure(client, scenario, counts[scenario]))
       }
     }
-    if (process.stdout.isTTY) process.stdout.write(`\rround ${round + 1} of ${rounds} `)
+    printProgress(`round ${round + 1} of ${rounds} `)
   }
-  if (process.stdout.isTTY) process.stdout.write("\r")
+  printProgress("")
   report(results)
 })
 

@@ -1,87 +1,277 @@
 /**
- * What a copy of a large tree costs: 20 000 nodes of 100 bytes below 200 parents, from one real server. Time and CPU to
- * read it, memory for each node, and the time from somebody else's write to the change of the copy.
- * `npm run bench:mirror`.
+ * What a copy of a large tree costs, ours (`ZkMirror.tree`) beside Curator's CuratorCache and kazoo's TreeCache, against one
+ * real server: time and CPU time until it is complete, memory for each node, and the time from somebody else's write to
+ * the change of the copy. Nodes have 100 bytes each, below 200 parents.
+ * `npm run bench:mirror`, or for a first idea `npm run bench:mirror -- --quick`.
+ *
+ * The clients take turns within one run, each in a process of its own, and what counts is the median of several rounds:
+ * other work on the machine disturbs them alike. The server shares the machine with them. Curator and kazoo are what the
+ * tests find (see test/support); where one is missing the others are measured.
  */
-import { Effect, Stream } from "effect"
-import { ZkClient, ZkMirror, ZkTransaction } from "effect-zookeeper"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { Effect } from "effect"
+import { ZkClient, ZkTransaction } from "effect-zookeeper"
+import { loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
+import { curatorProblem, curatorProgram } from "../test/support/curator.ts"
+import { kazooCommand, kazooProblem } from "../test/support/kazoo.ts"
 import { makeServer } from "../test/support/server.ts"
+import { ClientProcess } from "./clientProcess.ts"
+import type { Load, Weight } from "./mirror/command.ts"
+import { median, met, percentile, print, printProgress, printTable } from "./report.ts"
 
-setFlagsFromString("--expose-gc")
-const collect: () => void = runInNewContext("gc")
+const quick = process.argv.includes("--quick")
 
-const parents = 200
-const nodes = 20_000
-const loads = 5
-const writes = 500
-
-const memory = (): number => {
-  for (let i = 0; i < 3; i++) collect()
-  const { arrayBuffers, heapUsed } = process.memoryUsage()
-  return heapUsed + arrayBuffers
+interface Plan {
+  readonly nodes: number
+  /** Loads to warm up: the machines of Java and Node compile what runs often. */
+  readonly warmUp: number
+  readonly rounds: number
+  /** How often to look at the memory. */
+  readonly weights: number
+  /** Kazoo takes half a minute for the larger tree. */
+  readonly withKazoo: boolean
 }
 
-const percentile = (sorted: ReadonlyArray<number>, share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
+const plans: ReadonlyArray<Plan> = quick
+  ? [{ nodes: 20_000, warmUp: 3, rounds: 3, weights: 1, withKazoo: true }]
+  : [
+    { nodes: 20_000, warmUp: 8, rounds: 9, weights: 3, withKazoo: true },
+    { nodes: 100_000, warmUp: 2, rounds: 7, weights: 2, withKazoo: false }
+  ]
+const parents = 200
+const payload = "x".repeat(100)
+/** Of the first tree, followed by one client at a time. */
+const following = { rounds: quick ? 2 : 6, warmUp: 100, writes: quick ? 200 : 500 }
 
-const load = Effect.fnUntraced(function*(mirror: ZkMirror.ZkMirror) {
-  // What a fiber has just come by it keeps until it does something else.
-  yield* Effect.sleep("100 millis")
-  const before = memory()
-  const cpuBefore = process.cpuUsage()
-  const start = performance.now()
-  const tree = yield* mirror.tree("/tree")
-  const wall = performance.now() - start
-  const { system, user } = process.cpuUsage(cpuBefore)
-  const size = yield* tree.size
-  const line = `${wall.toFixed(0)} ms, ${((user + system) / 1000).toFixed(0)} ms of CPU, ` +
-    `${((memory() - before) / size).toFixed(0)} bytes for each of ${size} nodes`
-  yield* Effect.sync(() => process.stdout.write(`load: ${line}\n`))
-  return tree
+const wanted = { loadOfCurator: 3, bytes: 1000 }
+
+type Name = "effect-zookeeper" | "Curator" | "kazoo"
+
+/** Of one write, in milliseconds. */
+interface Arrival {
+  readonly answered: number
+  readonly changed: number
+}
+
+class Client extends ClientProcess<Name> {
+  async load(path: string): Promise<Load> {
+    return JSON.parse(await this.ask(`load ${path}`)) as Load
+  }
+
+  async weigh(path: string): Promise<Weight> {
+    return JSON.parse(await this.ask(`weigh ${path}`)) as Weight
+  }
+
+  /** Fails where its clock is not ours. */
+  async checkClock(): Promise<void> {
+    const before = process.hrtime.bigint()
+    const theirs = BigInt(await this.ask("clock"))
+    if (theirs < before || theirs > process.hrtime.bigint()) throw new Error(`the clock of ${this.name} is another`)
+  }
+}
+
+const file = (name: string): URL => new URL(`mirror/${name}`, import.meta.url)
+
+const makeClients = async (hosts: string): Promise<ReadonlyArray<Client>> => {
+  const clients = [new Client("effect-zookeeper", [process.execPath, [fileURLToPath(file("ours.ts")), hosts]])]
+  if (curatorProblem === undefined) {
+    const [java, args] = await curatorProgram(file("CuratorMirror.java"))
+    clients.push(new Client("Curator", [java, [...args, hosts]]))
+  }
+  if (kazooCommand !== undefined) {
+    const { command, env } = kazooCommand
+    clients.push(new Client("kazoo", [command, [fileURLToPath(file("kazoo_mirror.py")), hosts]], env))
+  } else {
+    print(`without kazoo: ${kazooProblem}`)
+  }
+  for (const client of clients) {
+    await client.hear()
+    await client.checkClock()
+  }
+  return clients
+}
+
+type Results<A> = Map<Name, Array<A>>
+
+/** Each is first, second, and so on in turn: nobody profits from its place. */
+const inTurn = async <A>(
+  clients: ReadonlyArray<Client>,
+  rounds: number,
+  results: Results<A>,
+  measure: (client: Client) => Promise<A>
+): Promise<void> => {
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < clients.length; i++) {
+      const client = clients[(round + i) % clients.length]!
+      const measured = results.get(client.name) ?? []
+      results.set(client.name, measured)
+      measured.push(await measure(client))
+    }
+  }
+}
+
+const rootOf = ({ nodes }: Plan): string => `/tree-${nodes}`
+const pathOf = (plan: Plan, i: number): string => `${rootOf(plan)}/parent-${i % parents}/node-${i}`
+
+const makeTree = (writer: ZkClient.ZkClient, plan: Plan) =>
+  Effect.gen(function*() {
+    const root = rootOf(plan)
+    yield* writer.create(root)
+    const all = (count: number, path: (i: number) => string) => Array.from({ length: count }, (_, i) => path(i))
+    yield* writer.multi(all(parents, (i) => `${root}/parent-${i}`).map((path) => ZkTransaction.create(path)))
+    const paths = all(plan.nodes, (i) => pathOf(plan, i))
+    for (let i = 0; i < paths.length; i += 1000) {
+      yield* writer.multi(paths.slice(i, i + 1000).map((path) => ZkTransaction.create(path, payload)))
+    }
+  })
+
+interface Loads {
+  readonly plan: Plan
+  readonly loads: Results<Load>
+  readonly weights: Results<Weight>
+}
+
+const measureLoads = async (clients: ReadonlyArray<Client>, plan: Plan): Promise<Loads> => {
+  const measured = plan.withKazoo ? clients : clients.filter(({ name }) => name !== "kazoo")
+  const path = rootOf(plan)
+  const loads: Loads["loads"] = new Map()
+  const weights: Loads["weights"] = new Map()
+  const load = async (client: Client): Promise<Load> => {
+    printProgress(`${plan.nodes.toLocaleString("en")} nodes: ${client.name} `)
+    const load = await client.load(path)
+    if (load.nodes !== plan.nodes + parents + 1) throw new Error(`${client.name} has ${load.nodes} nodes`)
+    return load
+  }
+  // Kazoo compiles nothing.
+  await inTurn(measured.filter(({ name }) => name !== "kazoo"), plan.warmUp, new Map(), load)
+  await inTurn(measured, plan.rounds, loads, load)
+  await inTurn(measured, plan.weights, weights, (client) => client.weigh(path))
+  printProgress("")
+  return { plan, loads, weights }
+}
+
+const follow = async (client: Client, writer: ZkClient.ZkClient, plan: Plan): Promise<ReadonlyArray<Arrival>> => {
+  printProgress(`writes: ${client.name} `)
+  const arrivals: Array<Arrival> = []
+  await client.ask(`follow ${rootOf(plan)}`)
+  for (let i = 0; i < following.warmUp + following.writes; i++) {
+    const start = process.hrtime.bigint()
+    const since = (at: bigint): number => Number(at - start) / 1e6
+    await Effect.runPromise(writer.setData(pathOf(plan, (i * 37) % plan.nodes), `${i}`))
+    const answered = since(process.hrtime.bigint())
+    const [text, at = "0"] = (await client.hear()).split(" ")
+    if (text !== `${i}`) throw new Error(`${client.name} told of ${text} in place of ${i}`)
+    if (i >= following.warmUp) arrivals.push({ answered, changed: since(BigInt(at)) })
+  }
+  await client.ask("drop")
+  return arrivals
+}
+
+/** The median over the rounds of what another took of ours in the same round. */
+const ratioOf = <A>(results: Results<A>, name: Name, of: (measured: A) => number): number => {
+  const theirs = results.get(name)
+  if (theirs === undefined) return NaN
+  return median(results.get("effect-zookeeper")!.map((mine, round) => of(theirs[round]!) / of(mine)))
+}
+
+const times = (ratio: number): string => Number.isNaN(ratio) ? "-" : ratio.toFixed(2)
+
+const reportLoads = (measured: ReadonlyArray<Loads>): void => {
+  const body: Array<ReadonlyArray<string>> = []
+  const bytesOf = ({ bytes, nodes }: Weight): number => bytes / nodes
+  for (const { loads, plan, weights } of measured) {
+    for (const [name, ofClient] of loads) {
+      const show = <A>(results: Results<A>, of: (measured: A) => number) => [
+        Math.round(median(results.get(name)!.map(of))).toLocaleString("en"),
+        times(ratioOf(results, name, of))
+      ]
+      body.push([
+        plan.nodes.toLocaleString("en"),
+        name,
+        ...show(loads, ({ wall }) => wall),
+        ...show(loads, ({ cpu }) => cpu),
+        ...show(weights, bytesOf),
+        `${Math.round(Math.min(...ofClient.map(({ wall }) => wall)))} to ${
+          Math.round(Math.max(...ofClient.map(({ wall }) => wall)))
+        }`
+      ])
+    }
+  }
+  print()
+  print("Reading a tree until the copy is complete (medians of the rounds)")
+  print()
+  printTable(["nodes", "client", "ms", "of ours", "CPU ms", "of ours", "bytes a node", "of ours", "ms from"], body, 2)
+  print()
+  print("memory: Node's heap and buffers, and Java's heap, as grown after collection; of Python what tracemalloc tells")
+  for (const { plan } of measured) {
+    if (!plan.withKazoo) print(`${plan.nodes.toLocaleString("en")} nodes: without kazoo, which takes too long`)
+  }
+}
+
+const reportArrivals = (results: Results<ReadonlyArray<Arrival>>): void => {
+  const middle = (arrivals: ReadonlyArray<Arrival>): number => median(arrivals.map(({ changed }) => changed))
+  print()
+  print("From somebody else's write to the change of the copy, one write at a time")
+  print()
+  printTable(
+    ["client", "ms median", "of ours", "99th percentile", "ms to the writer's answer"],
+    [...results].map(([name, rounds]) => {
+      const changed = rounds.flat().map(({ changed }) => changed)
+      return [
+        name,
+        median(changed).toFixed(2),
+        times(ratioOf(results, name, middle)),
+        percentile(changed, 0.99).toFixed(2),
+        median(rounds.flat().map(({ answered }) => answered)).toFixed(2)
+      ]
+    }),
+    1
+  )
+}
+
+const reportWanted = (measured: ReadonlyArray<Loads>): void => {
+  print()
+  for (const { loads, plan, weights } of measured) {
+    const nodes = `${plan.nodes.toLocaleString("en")} nodes`
+    const bytes = median(weights.get("effect-zookeeper")!.map(({ bytes, nodes }) => bytes / nodes))
+    print(
+      `${nodes}: ${Math.round(bytes)} bytes each, wanted are less than ${wanted.bytes} ${met(bytes < wanted.bytes)}`
+    )
+    if (!loads.has("Curator")) {
+      print(`${nodes}: there is no Curator to compare with`)
+      continue
+    }
+    const wall = ratioOf(loads, "Curator", ({ wall }) => wall)
+    const cpu = ratioOf(loads, "Curator", ({ cpu }) => cpu)
+    print(
+      `${nodes}: read ${times(wall)} times as fast as by Curator, wanted are ${wanted.loadOfCurator} times ` +
+        `${met(wall >= wanted.loadOfCurator)}, with 1/${times(cpu)} of its CPU time`
+    )
+  }
+}
+
+const showLoad = (): string => `load of the machine: ${loadavg().map((load) => load.toFixed(2)).join(", ")}`
+
+const program = Effect.gen(function*() {
+  const server = yield* makeServer({ tickTime: 2_000, jvmFlags: ["-Xmx1g", "-XX:TieredStopAtLevel=4"] })
+  print(`ZooKeeper ${server.version}, Node ${process.version}; ${showLoad()}`)
+  const writer = yield* ZkClient.make({ hosts: server.connectString })
+  yield* Effect.forEach(plans, (plan) => makeTree(writer, plan))
+  const clients = yield* Effect.acquireRelease(
+    Effect.promise(() => makeClients(server.connectString)),
+    (clients) => Effect.promise(() => Promise.all(clients.map((client) => client.close())))
+  )
+  const measured: Array<Loads> = []
+  for (const plan of plans) measured.push(yield* Effect.promise(() => measureLoads(clients, plan)))
+  const arrivals: Results<ReadonlyArray<Arrival>> = new Map()
+  yield* Effect.promise(() =>
+    inTurn(clients, following.rounds, arrivals, (client) => follow(client, writer, plans[0]!))
+  )
+  printProgress("")
+  reportLoads(measured)
+  reportArrivals(arrivals)
+  reportWanted(measured)
+  print(showLoad())
 })
 
-const program = Effect.scoped(Effect.gen(function*() {
-  const server = yield* makeServer()
-  const writer = yield* ZkClient.make({ hosts: server.connectString })
-  const zk = yield* ZkClient.make({ hosts: server.connectString })
-  yield* writer.create("/tree")
-  yield* Effect.forEach(Array.from({ length: parents }), (_, i) => writer.create(`/tree/parent-${i}`), {
-    concurrency: 50
-  })
-  const paths = Array.from({ length: nodes }, (_, i) => `/tree/parent-${i % parents}/node-${i}`)
-  for (let i = 0; i < nodes; i += 1000) {
-    const some = paths.slice(i, i + 1000)
-    yield* writer.multi(some.map((path) => ZkTransaction.create(path, "x".repeat(100))))
-  }
-  const mirror = yield* Effect.provideService(ZkMirror.make, ZkClient.ZkClient, zk)
-  for (let i = 0; i < loads; i++) yield* Effect.scoped(load(mirror))
-
-  const tree = yield* load(mirror)
-  const seen = new Map<string, (at: number) => void>()
-  yield* Effect.forkScoped(
-    Stream.runForEach(tree.changes, (change) =>
-      Effect.sync(() => {
-        if (change._tag === "Changed") seen.get(change.node.text)?.(performance.now())
-      })),
-    { startImmediately: true }
-  )
-  const times: Array<number> = []
-  const answers: Array<number> = []
-  for (let i = 0; i < writes; i++) {
-    const change = new Promise<number>((resolve) => seen.set(`${i}`, resolve))
-    const start = performance.now()
-    yield* writer.setData(paths[(i * 37) % nodes]!, `${i}`)
-    answers.push(performance.now() - start)
-    times.push((yield* Effect.promise(() => change)) - start)
-  }
-  times.sort((a, b) => a - b)
-  answers.sort((a, b) => a - b)
-  const show = (sorted: ReadonlyArray<number>) =>
-    `median ${percentile(sorted, 0.5).toFixed(2)} ms, 99th percentile ${percentile(sorted, 0.99).toFixed(2)} ms`
-  process.stdout.write(`from a write to its answer: ${show(answers)}\n`)
-  process.stdout.write(`from a write to the change of the copy: ${show(times)}, of ${writes}\n`)
-}))
-
-await Effect.runPromise(program)
+await Effect.runPromise(Effect.scoped(program))
