@@ -25,6 +25,8 @@ describe("connection strings", () => {
     [" h1 , h2:2183 ", [server("h1"), server("h2", 2183)], undefined],
     ["h1,,h2,", [server("h1"), server("h2")], undefined],
     ["h1,h2,h1:2181", [server("h1"), server("h2")], undefined],
+    ["h1:2182,h2", [server("h1", 2182), server("h2")], undefined],
+    ["[::1]:2181", [server("::1")], undefined],
     ["127.0.0.1:65535", [server("127.0.0.1", 65535)], undefined],
     ["zk-0.zk.svc.cluster.local,zk_1", [server("zk-0.zk.svc.cluster.local"), server("zk_1")], undefined],
     ["[2001:db8::1]:2182", [server("2001:db8::1", 2182)], undefined],
@@ -32,7 +34,7 @@ describe("connection strings", () => {
     ["h/chroot with blanks/x", [server("h")], "/chroot with blanks/x"]
   ]
 
-  it.each(good)("%j [C7] [CONN-01] [CONN-02]", (text, servers, chroot) => {
+  it.each(good)("%j [C7] [CONN-01] [CONN-02] [Z2] [Z3]", (text, servers, chroot) => {
     assert.deepStrictEqual(Result.getOrThrow(parseConnectionString(text)), { servers, chroot })
   })
 
@@ -63,7 +65,7 @@ describe("connection strings", () => {
     ["h1/chroot,h2", "comes last"]
   ]
 
-  it.each(bad)("not %j: %s [C7] [CONN-02] [CONN-03]", (text, reason) => {
+  it.each(bad)("not %j: %s [C7] [CONN-02] [CONN-03] [Z3]", (text, reason) => {
     const result = parseConnectionString(text)
     assert.isTrue(Result.isFailure(result))
     assert.include(Result.isFailure(result) ? result.failure : "", reason)
@@ -90,7 +92,7 @@ describe("options", () => {
       assert.isFalse(rest.lazy)
     }))
 
-  it.effect("take hosts as a list, and put one chroot behind the other [CONN-01] [K1]", () =>
+  it.effect("take hosts as a list, and put one chroot behind the other [CONN-01] [K1] [Z2] [Z3]", () =>
     Effect.gen(function*() {
       const { chroot, session } = yield* resolve({ hosts: ["a:1", "[::1]", "b/base"], chroot: "/app" })
       assert.deepStrictEqual(session.servers, [server("a", 1), server("::1"), server("b")])
@@ -126,7 +128,7 @@ describe("options", () => {
       assert.include(error.message, option)
     }))
 
-  it.effect("that are wrong fail the client before it connects [CONN-03]", () =>
+  it.effect("that are wrong fail the client before it connects [CONN-03] [Z3]", () =>
     Effect.gen(function*() {
       const fake = yield* makeFakeServer
       const error = yield* failsWith(onFake(fake, ZkClient.make({ hosts: "a/b/" })), "InvalidConfig")
@@ -134,7 +136,7 @@ describe("options", () => {
       assert.strictEqual(fake.connections.length, 0)
     }))
 
-  it.effect("without hosts the client goes to the local server [K1]", () =>
+  it.effect("without hosts the client goes to the local server [K1] [Z2]", () =>
     Effect.gen(function*() {
       const fake = yield* makeFakeServer
       const asked: Array<unknown> = []

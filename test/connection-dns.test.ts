@@ -115,7 +115,7 @@ describe("names of servers", () => {
       assert.strictEqual((yield* proxy.stats()).connections, 1)
     }))
 
-  it.live("that are unknown stop neither the others nor the client [CONN-08] [C1] [K8]", () =>
+  it.live("that are unknown stop neither the others nor the client [CONN-08] [C1] [K8] [Z4]", () =>
     Effect.gen(function*() {
       const { port } = yield* shared
       names.set("zk.test", ["127.0.0.1"])
@@ -130,7 +130,7 @@ describe("names of servers", () => {
       assert.include(lookups, "jimmy")
     }))
 
-  it.live("that are all unknown are asked for again until connectTimeout, which tells of it [CONN-08] [C1] [K2]", () =>
+  it.live("that are all unknown are asked for again until connectTimeout, which tells of it [CONN-08] [C1] [K2] [Z4]", () =>
     Effect.gen(function*() {
       const error = yield* failsWith(
         Effect.scoped(ZkClient.make({ hosts: "jimmy:1,johnny:2", connectTimeout: "700 millis" })),

@@ -105,7 +105,7 @@ const anyAnswer = operation(
 )
 
 describe("codes of servers", () => {
-  it("have a class each [K58]", () => {
+  it("have a class each [K58] [Z49]", () => {
     const ofTheSession: ReadonlyArray<number> = [
       Code.ok,
       Code.connectionLoss,
@@ -333,7 +333,7 @@ describe("classification", () => {
   }
   const retryableUnlessApplied = ["ConnectionLoss", "OperationTimeout"]
 
-  it.each(classes)("says whether %s may be tried again [S-RETRYABLE]", (tag, Class) => {
+  it.each(classes)("says whether %s may be tried again [S-RETRYABLE] [Z49]", (tag, Class) => {
     const hasOutcome = "maybeApplied" in Class.fields
     for (const maybeApplied of [true, false]) {
       const error = build([tag, Class], hasOutcome ? { maybeApplied } : {})

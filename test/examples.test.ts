@@ -97,7 +97,7 @@ describe.concurrent("examples [EX-01]", () => {
       ])
     }))
 
-  it.live("watch-configuration", () =>
+  it.live("watch-configuration prints what there is, and what it becomes [Z51]", () =>
     Effect.gen(function*() {
       const said = yield* lines("watch-configuration")
       // What comes in between may be left out when it comes fast; the first and the last never are.

@@ -118,14 +118,18 @@ describe("a write through a copy", () => {
 
   it.live("is seen when it is complete: changes, whatever their version [Z19]", () =>
     Effect.gen(function*() {
-      const { mirror, root } = yield* pair
-      const node = yield* mirror.node(root)
-      for (let i = 0; i < 1000; i++) {
-        const { mzxid } = yield* node.set(`${i}`)
-        const value = yield* node.value
-        assert.strictEqual(value.text, `${i}`)
-        assert.strictEqual(value.stat.mzxid, mzxid)
-      }
+      const { mirror, other, root } = yield* pair
+      yield* Effect.forEach(Array.from({ length: 20 }, (_, i) => `${root}/${i}`), (path) =>
+        Effect.gen(function*() {
+          yield* other.create(path)
+          const node = yield* mirror.node(path)
+          for (let i = 0; i < 500; i++) {
+            const { mzxid } = yield* node.set(`${i}`)
+            const value = yield* node.value
+            assert.strictEqual(value.text, `${i}`)
+            assert.strictEqual(value.stat.mzxid, mzxid)
+          }
+        }), { concurrency: "unbounded" })
     }))
 
   it.live("asks the server, not the copy, whether there is a node [Z17]", () =>
@@ -165,25 +169,14 @@ describe("a write through a copy", () => {
 
   it.live("updates what the server has, as often as it takes [Z45]", () =>
     Effect.gen(function*() {
-      const { connectString } = yield* shared
-      const { mirror, other, root } = yield* pair
+      const { mirror, root } = yield* pair
       const path = `${root}/n`
       const ours = yield* mirror.node(path)
       yield* failsWith(ours.update(() => "1"), "NoNode")
       yield* ours.create(null)
       // No data is a value like any other.
       yield* ours.update(({ text }) => text === "" ? "0" : "wrong")
-      const writers = yield* Effect.forEach(Array.from({ length: 4 }), () =>
-        Effect.gen(function*() {
-          const own = yield* mirrorOf(yield* ZkClient.make({ hosts: connectString }))
-          return yield* own.node(path)
-        }))
-      yield* Effect.forEach(
-        writers,
-        (node) => Effect.repeat(node.update(({ text }) => Effect.succeed(`${Number(text) + 1}`)), { times: 24 }),
-        { concurrency: "unbounded" }
-      )
-      assert.strictEqual((yield* other.getData(path)).text, "100")
+      assert.strictEqual((yield* ours.value).text, "0")
       assert.strictEqual(yield* Effect.flip(ours.update(() => Effect.fail("no" as const))), "no")
       // A failure of the function's own is its own, whatever it is called.
       let calls = 0
@@ -192,6 +185,40 @@ describe("a write through a copy", () => {
         return Effect.fail({ _tag: "BadVersion" as const })
       }))
       assert.strictEqual(calls, 1)
+    }))
+
+  it.live("updates among others who do, with as many requests as attempts take [Z45]", () =>
+    Effect.gen(function*() {
+      const { other, proxy, root } = yield* proxiedPair()
+      yield* other.setData(root, "0")
+      const writers = yield* Effect.forEach(Array.from({ length: 8 }), () =>
+        Effect.gen(function*() {
+          const own = yield* mirrorOf(yield* ZkClient.make({ hosts: proxy.connectString }))
+          const node = yield* own.node(root)
+          yield* node.value
+          return node
+        }))
+      const since = yield* proxy.position
+      let attempts = 0
+      const increment = ({ text }: ZkClient.NodeData) => {
+        attempts++
+        return Effect.succeed(`${Number(text) + 1}`)
+      }
+      yield* Effect.forEach(
+        writers,
+        (node) => Effect.repeat(node.update(increment), { times: 99 }),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual((yield* other.getData(root)).text, "800")
+      for (const node of writers) {
+        yield* node.sync
+        assert.strictEqual((yield* node.value).text, "800")
+      }
+      assert.isBelow(attempts, 3 * 800)
+      const { ops } = yield* proxy.stats(since)
+      assert.strictEqual(ops["setData"], attempts)
+      // Besides those of the attempts there are the reads of eight copies, one for each change that they hear of.
+      assert.isAtMost(ops["getData"]!, attempts + 8 * 800)
     }))
 })
 

@@ -117,7 +117,7 @@ const allowed: Readonly<Record<SessionState["_tag"], ReadonlyArray<SessionState[
 
 describe("a thousand faults", () => {
   it.effect.each(["a", "b", "c", "d"])(
-    "never bring a state that may not follow the last: seed %s [K11] [N4] [B4]",
+    "never bring a state that may not follow the last: seed %s [K11] [N4] [B4] [Z40]",
     (seed) =>
       Effect.gen(function*() {
         const fake = yield* makeFakeServer
