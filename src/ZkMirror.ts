@@ -22,7 +22,8 @@
  * - ZooKeeper tells nobody when an ACL changes, and most servers tell of a node only those who may read it. That a node may
  *   be read is noticed by `sync` or with the next connection. That it may not any more is noticed with the next connection:
  *   until then the copy shows what it knew of it.
- * - When the scope ends, so do the streams of a copy: they are interrupted, as is whoever waits for it.
+ * - When the scope ends, so do the streams of a copy: they are interrupted, as is whoever waits for it, or writes through
+ *   it. Whoever asks for a copy after the scope of {@link make} has ended is interrupted at once.
  *
  * **Example** (A tree in memory)
  *

@@ -434,6 +434,37 @@ describe("the end of a copy", () => {
       assert.isUndefined((yield* (yield* sharedHandle).watchesByPath).get(root))
     }))
 
+  it.live("is the end of all copies of a mirror that has ended: whoever asks for more is interrupted [MIR-ENDED]", () =>
+    Effect.gen(function*() {
+      const { other, root, zk } = yield* pair
+      const scope = yield* Scope.make()
+      const mirror = yield* Scope.provide(mirrorOf(zk), scope)
+      const node = yield* mirror.node(root)
+      const below = yield* mirror.chroot(root)
+      yield* node.value
+      yield* Scope.close(scope, Exit.void)
+      const late: ReadonlyArray<Effect.Effect<unknown, unknown, Scope.Scope>> = [
+        mirror.node(root),
+        mirror.tree(root),
+        Effect.flatMap(mirror.chroot(root), (inner) => inner.node("/")),
+        below.node("/"),
+        below.tree("/"),
+        node.value,
+        node.sync,
+        node.set("1"),
+        Stream.runDrain(node.changes)
+      ]
+      for (const [index, effect] of late.entries()) {
+        const exit = yield* Effect.exit(effect)
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause), `${index}`)
+      }
+      // Nothing of them is left, and what was known can be read. The client goes on.
+      assert.isUndefined((yield* (yield* sharedHandle).watchesByPath).get(root))
+      assert.strictEqual((yield* node.state)._tag, "Present")
+      assert.strictEqual((yield* (yield* (yield* mirrorOf(zk)).node(root)).value).text, "1")
+      assert.strictEqual((yield* other.getData(root)).text, "1")
+    }))
+
   it.live("comes with the client, and tells so [MIR-END]", () =>
     Effect.gen(function*() {
       const { connectString } = yield* shared
