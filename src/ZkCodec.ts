@@ -78,8 +78,11 @@ const id = (tag: string): string => `effect-zookeeper/ZkCodec/${tag}`
 export class DecodeError extends Schema.TaggedError<DecodeError>(id("DecodeError"))("DecodeError", {
   path: Schema.String,
   reason: Schema.String,
-  /** The bytes that were read. No data at all shows as no bytes. */
-  data: Schema.Redacted(Schema.Uint8Array)
+  /**
+   * The bytes that were read. No data at all shows as no bytes. They stay in this process: a schema that writes this error
+   * as JSON, for another one, fails.
+   */
+  data: Schema.Redacted(Schema.Uint8Array, { disallowJsonEncode: true })
 }) {
   override get message(): string {
     return `${this.path}: the data cannot be read: ${this.reason}`

@@ -43,10 +43,12 @@ const digitsOf = (text: string): string | undefined => {
   const [, sign, whole = "", fraction = "", exponent = "0"] = match
   if (whole === "" && fraction === "") return undefined
   const digits = (whole + fraction).replace(/^0+/, "")
-  const significant = digits.replace(/0+$/, "")
-  return significant === ""
+  // not by a regular expression, which takes the square of the time for zeros that are not at the end
+  let end = digits.length
+  while (digits[end - 1] === "0") end--
+  return end === 0
     ? `${sign}0`
-    : `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`
+    : `${sign}${digits.slice(0, end)}e${Number(exponent) - fraction.length + digits.length - end}`
 }
 
 /** Neither out of range nor rounded: the number, when written again, means what the text means. */
@@ -87,7 +89,7 @@ const daysOf = (year: number, month: number): number => {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
 }
 
-const digits = (value: number, length: number): string => String(value).padStart(length, "0")
+const padded = (value: number, length: number): string => String(value).padStart(length, "0")
 
 /**
  * A day in the calendar, without a time and without a time zone: years 0 to 9999, months and days from 1.
@@ -116,7 +118,7 @@ export class CalendarDate extends Schema.Class<CalendarDate>("effect-zookeeper/Z
   )
 ) {
   override toString(): string {
-    return `${digits(this.year, 4)}-${digits(this.month, 2)}-${digits(this.day, 2)}`
+    return `${padded(this.year, 4)}-${padded(this.month, 2)}-${padded(this.day, 2)}`
   }
 }
 
@@ -139,7 +141,7 @@ export const isoDate = Schema.String.check(
         const [year, month, day] = text.split("-").map(Number) as [number, number, number]
         return { year, month, day }
       },
-      encode: ({ day, month, year }) => `${digits(year, 4)}-${digits(month, 2)}-${digits(day, 2)}`
+      encode: ({ day, month, year }) => `${padded(year, 4)}-${padded(month, 2)}-${padded(day, 2)}`
     })
   )
 )
