@@ -86,6 +86,33 @@ describe("a persistent watch", () => {
       assert.deepStrictEqual(yield* server.watchesOf(session), [])
     }))
 
+  it.live("is taken back with its scope: no event comes, others get theirs, and once more is nothing [PW-08]", () =>
+    Effect.gen(function*() {
+      const { other, root, zk } = yield* setUp
+      const server = yield* sharedHandle
+      const session = yield* sessionOf(zk)
+      for (const kind of ["persistent", "recursive"] as const) {
+        const [first, second] = [yield* Scope.make(), yield* Scope.make()]
+        const left = yield* Scope.provide(zk.subscribe(root, kind), first)
+        const stays = yield* Scope.provide(zk.subscribe(root, kind), second)
+        yield* other.setData(root, "heard by both")
+        assert.deepStrictEqual(yield* heard(zk, stays), [`NodeDataChanged ${root}`])
+        assert.strictEqual(yield* Queue.size(left), 1)
+        for (let times = 0; times < 2; times++) yield* Scope.close(first, Exit.void)
+        yield* other.setData(root, "heard by one")
+        assert.deepStrictEqual(yield* heard(zk, stays), [`NodeDataChanged ${root}`])
+        // What had come goes with it, too.
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(Queue.take(left))))
+        assert.deepStrictEqual(yield* server.watchesOf(session), [root])
+        for (let times = 0; times < 2; times++) yield* Scope.close(second, Exit.void)
+        yield* takenBack(zk)
+        assert.deepStrictEqual(yield* server.watchesOf(session), [])
+        yield* other.setData(root, "heard by nobody")
+        yield* zk.sync()
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(Queue.take(stays))))
+      }
+    }))
+
   it.live("is refused once the client is closed, and ends with it [PW-14] [E16]", () =>
     Effect.gen(function*() {
       const { connectString } = yield* shared
