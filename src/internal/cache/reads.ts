@@ -40,6 +40,8 @@ export class Reads<Key> {
   private readonly read: (key: Key, task: Task) => Effect.Effect<void, SessionError | Unusable>
   private readonly run: (effect: Effect.Effect<void>) => void
   private readonly dirty = new Map<Key, Task>()
+  /** Goes on where it stopped: a Map keeps the places of what is gone for a while, and a large one many of them. */
+  private unread = this.dirty.entries()
   private readonly reading = new Set<Key>()
   private readonly waves = new Waves<CatchUpError>()
   private readonly listeners: Array<(cause: Cause.Cause<StreamError>) => void> = []
@@ -91,8 +93,13 @@ export class Reads<Key> {
 
   /** Begins to read what is marked. */
   pump(): void {
-    for (const [key, task] of this.dirty) {
-      if (this.reading.size >= concurrency) return
+    while (this.reading.size < concurrency) {
+      const { done, value } = this.unread.next()
+      if (done === true) {
+        this.unread = this.dirty.entries()
+        return
+      }
+      const [key, task] = value
       if (this.reading.has(key)) continue
       this.dirty.delete(key)
       this.reading.add(key)
@@ -116,6 +123,12 @@ export class Reads<Key> {
 
   private done(key: Key, task: Task): void {
     this.reading.delete(key)
+    // Marked meanwhile, it was passed over; its turn comes again.
+    const again = this.dirty.get(key)
+    if (again !== undefined) {
+      this.dirty.delete(key)
+      this.dirty.set(key, again)
+    }
     this.waves.leave(task.wave)
     this.pump()
   }
