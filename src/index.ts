@@ -28,6 +28,12 @@ export * as ZkConfig from "./ZkConfig.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkDict from "./ZkDict.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkError from "./ZkError.ts"
 
 /**

@@ -3,12 +3,22 @@ import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
 import type { StreamError } from "../../ZkError.ts"
-import type { TreeChange } from "../../ZkMirror.ts"
-import type { Listener } from "./treeCache.ts"
 
-/** Two changes of one node as one; none if the second undoes the first. */
-const merge = (first: TreeChange, second: TreeChange): TreeChange | undefined => {
+/** What has become of what is known by a path. */
+export type Change<A> =
+  | { readonly _tag: "Added"; readonly path: string; readonly node: A }
+  | { readonly _tag: "Changed"; readonly path: string; readonly node: A; readonly previous: A }
+  | { readonly _tag: "Removed"; readonly path: string; readonly previous: A }
+
+export interface Listener<A> {
+  readonly onChange: (change: Change<A>) => void
+  readonly onEnd: (cause: Cause.Cause<StreamError>) => void
+}
+
+/** Two changes of one thing as one; none if the second undoes the first. */
+const merge = <A>(first: Change<A>, second: Change<A>): Change<A> | undefined => {
   const { path } = second
   if (first._tag === "Added") {
     return second._tag === "Removed" ? undefined : { _tag: "Added", path, node: second.node }
@@ -19,12 +29,12 @@ const merge = (first: TreeChange, second: TreeChange): TreeChange | undefined =>
     : { _tag: "Changed", path, node: second.node, previous }
 }
 
-export class PendingChanges implements Listener {
-  private readonly pending = new Map<string, TreeChange>()
+export class PendingChanges<A> implements Listener<A> {
+  private readonly pending = new Map<string, Change<A>>()
   private over: Cause.Cause<StreamError> | undefined
   private wake: Deferred.Deferred<void> | undefined
 
-  onChange(change: TreeChange): void {
+  onChange(change: Change<A>): void {
     const { path } = change
     const before = this.pending.get(path)
     const merged = before === undefined ? change : merge(before, change)
@@ -45,7 +55,7 @@ export class PendingChanges implements Listener {
   }
 
   /** All that has changed since it was last asked for; waits until something has. */
-  readonly next: Pull.Pull<readonly [TreeChange, ...Array<TreeChange>], StreamError> = Effect.suspend(() => {
+  readonly next: Pull.Pull<readonly [Change<A>, ...Array<Change<A>>], StreamError> = Effect.suspend(() => {
     const [first, ...more] = this.pending.values()
     if (first !== undefined) {
       this.pending.clear()
@@ -56,3 +66,25 @@ export class PendingChanges implements Listener {
     return Effect.andThen(Deferred.await(this.wake), this.next)
   })
 }
+
+/** Anything that tells its changes. */
+export interface Source<A> {
+  /** What there is now. */
+  readonly present: () => Iterable<readonly [path: string, node: A]>
+  /** Gives a way to stop. */
+  readonly subscribe: (listener: Listener<A>) => () => void
+}
+
+/** What there is now as additions, then all changes. */
+export const changesOf = <A>(source: Source<A>): Stream.Stream<Change<A>, StreamError> =>
+  Stream.unwrap(Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const pending = new PendingChanges<A>()
+        for (const [path, node] of source.present()) pending.onChange({ _tag: "Added", path, node })
+        return [pending, source.subscribe(pending)] as const
+      }),
+      ([, stop]) => Effect.sync(stop)
+    ),
+    ([pending]) => Stream.fromPull(Effect.succeed(pending.next))
+  ))

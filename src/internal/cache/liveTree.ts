@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { NoAuth, SessionError, StreamError } from "../../ZkError.ts"
 import type { TreeChange } from "../../ZkMirror.ts"
-import { PendingChanges } from "./changes.ts"
+import { changesOf } from "./changes.ts"
 import type { TreeCacheOptions } from "./treeCache.ts"
 import { TreeCache } from "./treeCache.ts"
 import type { Upkeep } from "./upkeep.ts"
@@ -17,19 +17,6 @@ export interface LiveTree extends Upkeep {
   readonly changes: Stream.Stream<TreeChange, StreamError>
 }
 
-const changesOf = (cache: TreeCache): Stream.Stream<TreeChange, StreamError> =>
-  Stream.unwrap(Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const pending = new PendingChanges()
-        for (const [path, node] of cache.nodes()) pending.onChange({ _tag: "Added", path, node })
-        return [pending, cache.subscribe(pending)] as const
-      }),
-      ([, stop]) => Effect.sync(stop)
-    ),
-    ([pending]) => Stream.fromPull(Effect.succeed(pending.next))
-  ))
-
 /** Comes back when everything that is there has been read. */
 export const makeLiveTree = (
   options: TreeCacheOptions
@@ -40,7 +27,11 @@ export const makeLiveTree = (
     const cache = new TreeCache(options, (effect) => run(Effect.withTracerEnabled(effect, false)))
     const upkeep = yield* keepUp(client, root, "recursive", cache)
     yield* upkeep.catchUp
-    const refusal = cache.refusal(root)
+    const refusal = cache.refusal(root) ?? cache.excess(root)
     if (refusal !== undefined) return yield* refusal
-    return { ...upkeep, cache, changes: changesOf(cache) }
+    return {
+      ...upkeep,
+      cache,
+      changes: changesOf({ present: () => cache.nodes(), subscribe: (listener) => cache.subscribe(listener) })
+    }
   })

@@ -2,29 +2,23 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Children, NodeData, Observed, ZkClient } from "../../ZkClient.ts"
 import type { NoAuth, SessionError } from "../../ZkError.ts"
-import { InvalidInput, InvalidPath, NoNode, OperationTimeout } from "../../ZkError.ts"
+import { InvalidInput, InvalidPath, NoNode } from "../../ZkError.ts"
 import type * as ZkMirror from "../../ZkMirror.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { Data } from "../../ZkTransaction.ts"
+import { backOff, maxTries } from "../contention.ts"
 import type { LiveNode } from "./liveNode.ts"
 import { makeLiveNode } from "./liveNode.ts"
 import type { LiveTree } from "./liveTree.ts"
 import { makeLiveTree } from "./liveTree.ts"
 import type { Facet } from "./nodeCache.ts"
 import type { Upkeep } from "./upkeep.ts"
-
-/** How often somebody else may be faster. */
-const maxUpdates = 32
-
-/** So that those who collide do not collide again: a random while, longer each time. */
-const backOff = (tries: number): Effect.Effect<void> =>
-  Effect.flatMap(Random.next, (chance) => Effect.sleep(chance * Math.min(2 ** tries, 100)))
+import { seen } from "./upkeep.ts"
 
 const sorted = (names: Iterable<string>): ReadonlyArray<string> => [...names].sort()
 
@@ -60,7 +54,7 @@ const follow = <A>(live: LiveNode, facet: Facet<A>) =>
   ))
 
 const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirror.MirrorNode => {
-  const { cache, catchUp } = live
+  const { cache } = live
   /** What is known, once anything is. */
   const known = <A>(facet: Facet<A>, operation: string) => {
     const look = (isLast: boolean): Effect.Effect<A, NoNode | NoAuth | SessionError> =>
@@ -76,15 +70,7 @@ const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirror.Mirr
       })
     return look(false)
   }
-  /** A write that is complete when the copy shows it. */
-  const shown = <A, E, R>(operation: string, write: Effect.Effect<A, E, R>) =>
-    Effect.tap(write, () =>
-      // The write was applied: what comes too late is the sight of it.
-      Effect.catchTag(
-        catchUp,
-        "OperationTimeout",
-        ({ timeout }) => Effect.fail(new OperationTimeout({ operation, path, maybeApplied: true, timeout }))
-      ))
+  const shown = <A, E, R>(operation: string, write: Effect.Effect<A, E, R>) => seen(live, operation, path, write)
   const update: ZkMirror.MirrorNode["update"] = <E = never, R = never>(
     f: (node: NodeData) => Data | Effect.Effect<Data, E, R>
   ) => {
@@ -94,7 +80,7 @@ const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirror.Mirr
         const made = f(node)
         const data = Effect.isEffect(made) ? yield* made : made
         const written = client.setData(path, data, { version: node.stat.version })
-        if (tries === maxUpdates) return yield* written
+        if (tries === maxTries) return yield* written
         return yield* Effect.catchTag(written, "BadVersion", () => Effect.andThen(backOff(tries), attempt(tries + 1)))
       })
     return shown("setData", attempt(1))
@@ -140,7 +126,10 @@ const tree = (client: ZkClient, root: string, { depth = Infinity, filter }: ZkMi
     if (depth !== Infinity && !(Number.isInteger(depth) && depth >= 0)) {
       return Effect.fail(new InvalidInput({ operation: "tree", path: root, reason: `a depth of ${depth} levels` }))
     }
-    return Effect.map(makeLiveTree({ client, root, depth, filter }), (live) => makeTree(root, live))
+    return Effect.map(
+      makeLiveTree({ client, root, depth, filter, leavesOutLarge: true }),
+      (live) => makeTree(root, live)
+    )
   })
 
 export const make = (client: ZkClient): Effect.Effect<ZkMirror.ZkMirror, never, Scope.Scope> =>

@@ -30,6 +30,7 @@ export class Facet<A> {
   private readonly observe: Effect.Effect<Observed<A>, NoAuth | SessionError>
   private readonly isSame: (a: A, b: A) => boolean
   private readonly followers = new Set<Follower>()
+  private readonly listeners: Array<() => void> = []
 
   constructor(observe: Effect.Effect<Observed<A>, NoAuth | SessionError>, isSame: (a: A, b: A) => boolean) {
     this.observe = observe
@@ -72,7 +73,13 @@ export class Facet<A> {
     this.ring()
   }
 
+  /** Calls back at each change, before anybody else hears of it. */
+  onNews(listener: () => void): void {
+    this.listeners.push(listener)
+  }
+
   private ring(): void {
+    for (const listener of this.listeners) listener()
     for (const follower of this.followers) {
       follower.isNews = true
       if (follower.wake !== undefined) Deferred.doneUnsafe(follower.wake, Effect.void)

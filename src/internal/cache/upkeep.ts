@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { WatchKind, ZkClient } from "../../ZkClient.ts"
 import type { SessionError } from "../../ZkError.ts"
+import { OperationTimeout } from "../../ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "../../ZkEvent.ts"
 import type { Freshness } from "../../ZkMirror.ts"
 import * as ZkState from "../../ZkState.ts"
@@ -39,6 +40,21 @@ export interface Upkeep {
   /** Waits until a transaction is in the cache. */
   readonly awaitZxid: (zxid: bigint) => Effect.Effect<void, SessionError>
 }
+
+/** A write that is complete when the cache shows it. */
+export const seen = <A, E, R>(
+  { catchUp }: Pick<Upkeep, "catchUp">,
+  operation: string,
+  path: string,
+  write: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | CatchUpError, R> =>
+  Effect.tap(write, () =>
+    // The write was applied: what comes too late is the sight of it.
+    Effect.catchTag(
+      catchUp,
+      "OperationTimeout",
+      ({ timeout }) => Effect.fail(new OperationTimeout({ operation, path, maybeApplied: true, timeout }))
+    ))
 
 /** Fresh while there is a connection and nothing that was missed is left to be read. */
 class FreshnessOf {

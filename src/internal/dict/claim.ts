@@ -1,0 +1,185 @@
+/**
+ * Taking a value out, so that nobody else gets it.
+ *
+ * A delete with a version does not do: a node that was deleted and made anew in between has the same version again, and
+ * what is deleted then is not what was read. A node with children cannot be deleted, though, not by anybody. So whoever
+ * takes a value out first puts a claim below the node: an ephemeral, numbered child. While it is there the node stays the
+ * same one, and its version tells whether its data does. Of several claims that with the lowest number goes first, the
+ * others step back. One transaction then deletes the claims and the node, if its data is still what was read.
+ *
+ * A claim that was the lowest is deleted by nobody but its owner, or with the session. So when the answer to the
+ * transaction is lost, whether the claim is still there tells what became of it, as long as the session lives.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { NodeData, ZkClient } from "../../ZkClient.ts"
+import type { DecodeError } from "../../ZkCodec.ts"
+import type { MultiFailed, NoAuth, NodeExists, SessionError } from "../../ZkError.ts"
+import { isSessionError, maybeApplied, NotEmpty } from "../../ZkError.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import type { EphemeralNode, ZkSession } from "../../ZkSession.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
+import { backOff, maxTries } from "../contention.ts"
+import { Conflict, PopInDoubt } from "./dictErrors.ts"
+import type { StorePopError } from "./store.ts"
+
+/** How long to wait for somebody else's claim: its owner takes no time, unless it is cut off and its session has to end. */
+const patience = "15 seconds"
+
+const isClaim = (name: string): boolean => /^_c_.*-pop-\d{10}$/.test(name)
+
+/** Waits until a node is gone; gives whether it is. */
+const awaitGone = (client: ZkClient, path: string): Effect.Effect<boolean, NoAuth | SessionError> => {
+  const gone = Effect.scoped(Effect.flatMap(
+    client.existsWatch(path),
+    ({ fired, result }) => Option.isNone(result) ? Effect.void : Effect.asVoid(fired)
+  ))
+  return Effect.map(Effect.timeoutOption(gone, patience), Option.isSome)
+}
+
+const lowest = (names: ReadonlyArray<string>): string | undefined => {
+  const numberOf = (name: string) => ZkPath.sequence(name) ?? Infinity
+  return names.reduce<string | undefined>(
+    (first, name) => first === undefined || numberOf(name) < numberOf(first) ? name : first,
+    undefined
+  )
+}
+
+/**
+ * What to do about a node that cannot be deleted for its children: when they are claims they go by themselves. Gives
+ * whether to try again.
+ */
+export const awaitClaims = (client: ZkClient, path: string): Effect.Effect<boolean, NoAuth | SessionError> =>
+  client.getChildren(path).pipe(
+    Effect.flatMap(({ children }) => {
+      if (!children.every(isClaim)) return Effect.succeed(false)
+      const first = lowest(children)
+      return first === undefined ? Effect.succeed(true) : awaitGone(client, ZkPath.join(path, first))
+    }),
+    Effect.catchTag("NoNode", () => Effect.succeed(true))
+  )
+
+/** `again`: nothing was changed, and somebody else was in the way. */
+type Attempt<A> = "again" | Option.Option<A>
+
+const fromCause = ({ cause }: MultiFailed) => {
+  switch (cause._tag) {
+    // Others have written, come or gone: to be looked at again.
+    case "NoNode":
+    case "BadVersion":
+    case "NotEmpty":
+      return Effect.succeed("again" as const)
+    case "NodeExists":
+    case "EphemeralOnLocalSession":
+      return Effect.die(cause)
+    default:
+      return Effect.fail(cause)
+  }
+}
+
+/** What became of the transaction, its answer having been lost. `undefined`: that cannot be known. */
+const findOut = (
+  client: ZkClient,
+  session: ZkSession,
+  claim: EphemeralNode,
+  path: string,
+  node: NodeData,
+  error: SessionError
+): Effect.Effect<"done" | "undone" | undefined, NoAuth | SessionError> => {
+  if (error._tag === "ConnectionLoss") {
+    return Effect.andThen(
+      session.client.sync(path),
+      Effect.map(session.client.exists(claim.path), (found) => Option.isNone(found) ? "done" : "undone")
+    ).pipe(
+      Effect.catchTag("SessionExpired", (expired) => findOut(client, session, claim, path, node, expired))
+    )
+  }
+  // A node that is still the same one was not deleted, nor will it be: requests of sessions that are over are refused.
+  if (error._tag === "SessionExpired") {
+    return Effect.andThen(
+      client.sync(path),
+      Effect.map(
+        client.exists(path),
+        (found) => Option.isSome(found) && found.value.czxid === node.stat.czxid ? "undone" : undefined
+      )
+    )
+  }
+  return Effect.succeed(undefined)
+}
+
+const take = Effect.fnUntraced(function*<A>(
+  client: ZkClient,
+  session: ZkSession,
+  path: string,
+  decode: (node: NodeData) => Effect.Effect<A, DecodeError>
+): Effect.fn.Return<Attempt<A>, StorePopError<A> | NodeExists, Scope.Scope> {
+  const claim = yield* session.createEphemeral(ZkPath.join(path, "pop-"), null, { sequential: true }).pipe(
+    Effect.catchTag("NoNode", () => Effect.succeed(undefined))
+  )
+  if (claim === undefined) return Option.none<A>()
+  const [node, { children }] = yield* Effect.all([session.client.getData(path), session.client.getChildren(path)], {
+    concurrency: 2
+  })
+  if (!children.every(isClaim)) return yield* new NotEmpty({ operation: "pop", path })
+  const first = lowest(children)
+  if (first !== ZkPath.name(claim.path)) {
+    yield* claim.remove
+    if (first === undefined || (yield* awaitGone(session.client, ZkPath.join(path, first)))) return "again"
+    return yield* new Conflict({ operation: "pop", path, tries: 1 })
+  }
+  const value = yield* decode(node)
+  const ops = [
+    ...children.map((child) => ZkTransaction.delete(ZkPath.join(path, child))),
+    ZkTransaction.delete(path, { version: node.stat.version })
+  ]
+  const inDoubt = (reason: string) => new PopInDoubt({ path, value: Redacted.make(value), reason })
+  return yield* session.client.multi(ops).pipe(
+    Effect.as(Option.some(value)),
+    Effect.catchTags({
+      MultiFailed: fromCause,
+      // Deletes bring no ACL.
+      InvalidAcl: Effect.die
+    }),
+    Effect.catch((error): Effect.Effect<Attempt<A>, StorePopError<A>> => {
+      if (!maybeApplied(error) || !isSessionError(error)) return Effect.fail(error)
+      return Effect.matchEffect(findOut(client, session, claim, path, node, error), {
+        onSuccess: (outcome) => {
+          if (outcome === undefined) return Effect.fail(inDoubt(error.message))
+          return Effect.succeed(outcome === "done" ? Option.some(value) : "again")
+        },
+        onFailure: (later) => Effect.fail(inDoubt(`${error.message}, then ${later.message}`))
+      })
+    })
+  )
+})
+
+/** Deletes a node, and gives what it held to nobody but the caller; none if there is no such node. */
+export const popNode = <A>(
+  client: ZkClient,
+  path: string,
+  decode: (node: NodeData) => Effect.Effect<A, DecodeError>
+): Effect.Effect<Option.Option<A>, StorePopError<A>> => {
+  const attempt = (tries: number): Effect.Effect<Option.Option<A>, StorePopError<A>> =>
+    Effect.flatMap(client.session, (session) => Effect.scoped(take(client, session, path, decode))).pipe(
+      Effect.catchTags({
+        // The node has gone while its claim was looked for: with the claim's session, or by way of a lower claim.
+        NoNode: () => Effect.succeed("again" as const),
+        // The numbers of claims have run out.
+        NodeExists: () => Effect.fail(new Conflict({ operation: "pop", path, tries })),
+        // A client that is bound to a session has no other.
+        SessionExpired: (error) =>
+          Effect.flatMap(
+            Effect.result(client.session),
+            (next) => next._tag === "Success" ? Effect.succeed("again" as const) : Effect.fail(error)
+          )
+      }),
+      Effect.flatMap((outcome) => {
+        if (outcome !== "again") return Effect.succeed(outcome)
+        if (tries === maxTries) return Effect.fail(new Conflict({ operation: "pop", path, tries }))
+        return Effect.andThen(backOff(tries), attempt(tries + 1))
+      })
+    )
+  return attempt(1)
+}

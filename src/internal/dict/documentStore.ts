@@ -1,0 +1,151 @@
+/** A dictionary as one JSON object in one node. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { Acl } from "../../ZkAcl.ts"
+import type { NodeData, ZkClient } from "../../ZkClient.ts"
+import { DecodeError } from "../../ZkCodec.ts"
+import type { NoAuth, SessionError } from "../../ZkError.ts"
+import type { LiveNode } from "../cache/liveNode.ts"
+import { makeLiveNode } from "../cache/liveNode.ts"
+import { seen } from "../cache/upkeep.ts"
+import { backOff, maxTries } from "../contention.ts"
+import { Conflict } from "./dictErrors.ts"
+import type { Entries } from "./mapView.ts"
+import { MapView } from "./mapView.ts"
+import type { Store, StoreWriteError } from "./store.ts"
+import { wholeOperations, WholeTransaction } from "./wholeStore.ts"
+
+export interface DocumentStoreOptions {
+  readonly client: ZkClient
+  readonly path: string
+  readonly acl: ReadonlyArray<Acl> | undefined
+  /** Which members count: others are left alone. */
+  readonly isName: (name: string) => boolean
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+/** Numbers that a double cannot hold stay as they were written: not all of a document is ours. */
+const keepNumbers = (_: string, value: unknown, context: { readonly source?: string }): unknown =>
+  typeof value === "number" && context.source !== undefined && String(value) !== context.source
+    ? rawJson(context.source)
+    : value
+
+/** ECMAScript's JSON.parse with source text. */
+declare const JSON: {
+  readonly parse: (
+    text: string,
+    reviver?: (key: string, value: unknown, context: { readonly source?: string }) => unknown
+  ) => unknown
+  readonly stringify: (value: unknown) => string
+  readonly rawJSON: (text: string) => unknown
+}
+
+const rawJson = (source: string): unknown => JSON.rawJSON(source)
+
+const malformed = (path: string, data: Uint8Array) =>
+  new DecodeError({ path, reason: "Expected a JSON object", data: Redacted.make(data, { label: "data" }) })
+
+const parse = (path: string, data: Uint8Array | null): Entries | DecodeError => {
+  const bytes = data ?? new Uint8Array(0)
+  try {
+    const document = JSON.parse(decoder.decode(bytes), keepNumbers)
+    if (typeof document !== "object" || document === null || Array.isArray(document)) return malformed(path, bytes)
+    return new Map(Object.entries(document).map(([name, value]) => [name, encoder.encode(JSON.stringify(value))]))
+  } catch {
+    return malformed(path, bytes)
+  }
+}
+
+/** Values are JSON already, so that they need not be understood. */
+const format = (entries: Entries): string =>
+  `{${[...entries].map(([name, data]) => `${JSON.stringify(name)}:${decoder.decode(data)}`).join(",")}}`
+
+const transactDocument = <A, E, R>(
+  { acl, client, isName, path }: DocumentStoreOptions,
+  operation: string,
+  body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreWriteError | Conflict | DecodeError, R> => {
+  /** Gives whether it was written; if not, somebody else was faster. */
+  const write = (node: Option.Option<NodeData>, data: string): Effect.Effect<boolean, StoreWriteError> =>
+    Option.isNone(node)
+      ? Effect.as(client.create(path, data, { acl, parents: true }), true).pipe(
+        Effect.catchTags({
+          NodeExists: () => Effect.succeed(false),
+          EphemeralOnLocalSession: Effect.die
+        })
+      )
+      : Effect.as(client.setData(path, data, { version: node.value.stat.version, idempotent: true }), true).pipe(
+        Effect.catchTags({
+          NoNode: () => Effect.succeed(false),
+          BadVersion: () => Effect.succeed(false)
+        })
+      )
+  const attempt = (tries: number): Effect.Effect<A, E | StoreWriteError | Conflict | DecodeError, R> =>
+    Effect.gen(function*() {
+      const node = yield* client.getDataOption(path)
+      const entries = Option.isNone(node) ? new Map<string, Uint8Array>() : parse(path, node.value.data)
+      if (entries instanceof DecodeError) return yield* entries
+      const transaction = new WholeTransaction(entries, isName)
+      const result = yield* body(transaction)
+      const next = transaction.result()
+      if (next === undefined || (yield* write(node, format(next)))) return result
+      if (tries === maxTries) return yield* new Conflict({ operation, path, tries })
+      yield* backOff(tries)
+      // A server that is behind would show the same again.
+      yield* client.sync(path)
+      return yield* attempt(tries + 1)
+    })
+  return attempt(1)
+}
+
+const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DecodeError> => {
+  const { isName, path } = options
+  const { value } = live.cache
+  const view = new MapView()
+  let problem: DecodeError | undefined
+  let known: NodeData | undefined
+  const look = () => {
+    const node = value.state === undefined ? undefined : Option.getOrUndefined(value.state.node)
+    if (node === known) return
+    known = node
+    const entries = node === undefined ? new Map<string, Uint8Array>() : parse(path, node.data)
+    problem = entries instanceof DecodeError ? entries : undefined
+    if (!(entries instanceof DecodeError)) view.replace(new Map([...entries].filter(([name]) => isName(name))))
+  }
+  value.onNews(look)
+  live.cache.reads.onEnd((cause) => view.end(cause))
+  look()
+  return {
+    path,
+    view: {
+      problem: () => problem,
+      get: (name) => view.get(name),
+      names: () => view.names()
+    },
+    revision: () => view.revision,
+    changes: view.changes,
+    freshness: live.freshness,
+    freshnessChanges: live.freshnessChanges,
+    sync: live.sync,
+    ...wholeOperations<DecodeError>(
+      path,
+      (operation, body) => seen(live, operation, path, transactDocument(options, operation, body))
+    )
+  }
+}
+
+/** Complete when the node has been read, whether it exists or not. */
+export const makeDocumentStore = (
+  options: DocumentStoreOptions
+): Effect.Effect<Store<DecodeError>, NoAuth | SessionError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const live = yield* makeLiveNode(options.client, options.path)
+    yield* live.catchUp
+    const { refusal } = live.cache.value
+    if (refusal !== undefined) return yield* refusal
+    return makeStore(options, live)
+  })

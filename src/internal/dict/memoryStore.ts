@@ -1,0 +1,54 @@
+/** A dictionary in memory, for tests of programs that use one. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Freshness } from "../../ZkMirror.ts"
+import { maxTries } from "../contention.ts"
+import { Conflict } from "./dictErrors.ts"
+import type { Entries } from "./mapView.ts"
+import { MapView } from "./mapView.ts"
+import type { Store } from "./store.ts"
+import { wholeOperations, WholeTransaction } from "./wholeStore.ts"
+
+const path = "/memory"
+const live: Freshness = { _tag: "Live" }
+
+export const makeMemoryStore: Effect.Effect<Store, never, Scope.Scope> = Effect.gen(function*() {
+  const view = new MapView()
+  yield* Effect.addFinalizer(() => Effect.sync(() => view.end()))
+  let current: Entries = new Map()
+
+  const transact = <A, E, R>(
+    operation: string,
+    body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | Conflict, R> => {
+    const attempt = (tries: number): Effect.Effect<A, E | Conflict, R> =>
+      Effect.suspend(() => {
+        const before = current
+        const transaction = new WholeTransaction(before, () => true)
+        return Effect.flatMap(body(transaction), (result) => {
+          const next = transaction.result()
+          if (next === undefined) return Effect.succeed(result)
+          if (current === before) {
+            current = next
+            view.replace(next)
+            return Effect.succeed(result)
+          }
+          return tries === maxTries ? Effect.fail(new Conflict({ operation, path, tries })) : attempt(tries + 1)
+        })
+      })
+    return attempt(1)
+  }
+
+  return {
+    path,
+    view: { problem: () => undefined, get: (name) => view.get(name), names: () => view.names() },
+    revision: () => view.revision,
+    changes: view.changes,
+    freshness: Effect.succeed(live),
+    // Nothing follows the first, but it does not end either.
+    freshnessChanges: Stream.concat(Stream.succeed(live), Stream.never),
+    sync: Effect.void,
+    ...wholeOperations<never>(path, transact)
+  }
+})

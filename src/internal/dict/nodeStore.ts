@@ -1,0 +1,199 @@
+/** A dictionary as the children of a node: a node a name, seen through one watch. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { NoAuth, SessionError } from "../../ZkError.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import type { LiveTree } from "../cache/liveTree.ts"
+import { makeLiveTree } from "../cache/liveTree.ts"
+import { seen } from "../cache/upkeep.ts"
+import type { Lost } from "../client/resolve.ts"
+import { isLost, leftOpen } from "../client/resolve.ts"
+import { maxTries } from "../contention.ts"
+import { awaitClaims, popNode } from "./claim.ts"
+import { Conflict } from "./dictErrors.ts"
+import { isSameBytes } from "./mapView.ts"
+import type { NodeStoreOptions } from "./root.ts"
+import { makeRoot } from "./root.ts"
+import type { Store, StoreRemoveError, StoreWriteError } from "./store.ts"
+import { transactNodes } from "./transactNodes.ts"
+import { Turns } from "./turns.ts"
+
+/** Requests under way at a time, where there are many to be made. */
+const concurrency = 32
+
+// -- writing one name -------------------------------------------------------------------------------------------------
+
+/**
+ * What became of a write whose answer was lost: it is there, or nothing has changed since. If somebody else has written
+ * by now nobody can tell.
+ */
+const resolveSet = (
+  { client, root }: NodeStoreOptions,
+  path: string,
+  data: Uint8Array,
+  before: bigint,
+  lost: Lost
+): Effect.Effect<boolean, NoAuth | SessionError> => {
+  const look = Effect.andThen(
+    client.sync(path),
+    Effect.all([client.getDataOption(path), client.exists(root)], { concurrency: 2 })
+  )
+  return Effect.flatMap(Effect.mapError(look, (later) => leftOpen(lost, later)), ([node, parent]) => {
+    if (Option.isSome(node)) {
+      if (isSameBytes(node.value.data, data)) return Effect.succeed(true)
+      return node.value.stat.mzxid <= before ? Effect.succeed(false) : Effect.fail(lost)
+    }
+    // No child has come or gone.
+    const isUntouched = Option.isSome(parent) && parent.value.pzxid <= before
+    return isUntouched ? Effect.succeed(false) : Effect.fail(lost)
+  })
+}
+
+/** `isThere`: what to try first. */
+const setNode = (
+  options: NodeStoreOptions,
+  path: string,
+  data: Uint8Array,
+  isThere: boolean
+): Effect.Effect<void, StoreWriteError | Conflict> => {
+  const { acl, client } = options
+  const create = client.create(path, data, { acl }).pipe(
+    Effect.as(true),
+    Effect.catchTags({
+      NodeExists: () => Effect.succeed(false),
+      EphemeralOnLocalSession: Effect.die
+    })
+  )
+  const set = Effect.as(client.setData(path, data), true).pipe(
+    Effect.catchTags({
+      NoNode: () => Effect.succeed(false),
+      // Any version will do.
+      BadVersion: Effect.die
+    })
+  )
+  /** The one that was tried does not fit what is there: `other`. The root is there by now: `same`. */
+  const once = (isThere: boolean): Effect.Effect<"done" | "same" | "other", StoreWriteError> =>
+    Effect.flatMap(
+      client.lastZxid,
+      (before) =>
+        Effect.map(isThere ? set : create, (isDone) => isDone ? "done" as const : "other" as const).pipe(
+          Effect.catch((error): Effect.Effect<"done" | "same", StoreWriteError> => {
+            if (error._tag === "NoNode" && options.createRoot) return Effect.as(makeRoot(options), "same")
+            if (!isLost(error)) return Effect.fail(error)
+            return Effect.map(
+              resolveSet(options, path, data, before, error),
+              (isDone) => isDone ? "done" : "same"
+            )
+          })
+        )
+    )
+  const attempt = (isThere: boolean, tries: number): Effect.Effect<void, StoreWriteError | Conflict> =>
+    Effect.flatMap(once(isThere), (outcome) => {
+      if (outcome === "done") return Effect.void
+      if (tries === maxTries) return Effect.fail(new Conflict({ operation: "set", path, tries }))
+      return attempt(outcome === "same" ? isThere : !isThere, tries + 1)
+    })
+  return attempt(isThere, 1)
+}
+
+/** Gives whether there was something to remove. */
+const removeNode = (
+  { client }: NodeStoreOptions,
+  path: string,
+  wasThere: boolean
+): Effect.Effect<boolean, StoreRemoveError> => {
+  const attempt = (tries: number, lost?: Lost): Effect.Effect<boolean, StoreRemoveError> =>
+    client.delete(path).pipe(
+      Effect.as(true),
+      // After a lost answer it may have been us.
+      Effect.catchTag("NoNode", () => Effect.succeed(lost !== undefined && wasThere)),
+      Effect.catch((error): Effect.Effect<boolean, StoreRemoveError> => {
+        // Any version will do.
+        if (error._tag === "BadVersion") return Effect.die(error)
+        if (error._tag === "NotEmpty") {
+          if (tries === maxTries) return Effect.fail(new Conflict({ operation: "remove", path, tries }))
+          return Effect.flatMap(
+            awaitClaims(client, path),
+            (isGone) => isGone ? attempt(tries + 1, lost) : Effect.fail(error)
+          )
+        }
+        if (isLost(error) && tries < maxTries) return attempt(tries + 1, error)
+        return Effect.fail(lost !== undefined && "maybeApplied" in error ? leftOpen(lost, error) : error)
+      })
+    )
+  return attempt(1)
+}
+
+const clearNodes = (
+  options: NodeStoreOptions,
+  remove: (name: string) => Effect.Effect<boolean, StoreRemoveError>
+): Effect.Effect<void, StoreRemoveError> => {
+  const { client, isName, root } = options
+  return Effect.andThen(client.sync(root), client.getChildren(root)).pipe(
+    Effect.flatMap(({ children }) => Effect.forEach(children.filter(isName), remove, { concurrency, discard: true })),
+    Effect.catchTag("NoNode", () => Effect.void)
+  )
+}
+
+// -- all of it --------------------------------------------------------------------------------------------------------
+
+const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
+  const { client, root } = options
+  const { cache } = live
+  const turns = new Turns()
+  const pathOf = (name: string) => ZkPath.join(root, name)
+  let revision = BigInt(0)
+  cache.subscribe({
+    onChange: ({ path }) => {
+      if (path !== root) revision++
+    },
+    onEnd: () => {}
+  })
+  const isThere = (path: string) => cache.get(path) !== undefined || cache.refusal(path) !== undefined
+  const remove = (name: string) => {
+    const path = pathOf(name)
+    return turns.take(name, "remove", path, Effect.suspend(() => removeNode(options, path, isThere(path))))
+  }
+  return {
+    path: root,
+    view: {
+      problem: () => undefined,
+      get: (name) => {
+        const path = pathOf(name)
+        return cache.get(path) ?? cache.refusal(path)
+      },
+      names: () => cache.childrenOf(root) ?? []
+    },
+    revision: () => revision,
+    changes: live.changes.pipe(
+      Stream.filter(({ path }) => path !== root),
+      Stream.map((change) => ({ ...change, path: ZkPath.name(change.path) }))
+    ),
+    freshness: live.freshness,
+    freshnessChanges: live.freshnessChanges,
+    sync: live.sync,
+    set: (name, data) => {
+      const path = pathOf(name)
+      const write = Effect.suspend(() => setNode(options, path, data, isThere(path)))
+      return seen(live, "set", path, turns.take(name, "set", path, write))
+    },
+    remove: (name) => seen(live, "remove", pathOf(name), remove(name)),
+    clear: seen(live, "clear", root, clearNodes(options, remove)),
+    pop: (name, decode) => seen(live, "pop", pathOf(name), popNode(client, pathOf(name), decode)),
+    transact: (body) => seen(live, "transact", root, transactNodes(options, body))
+  }
+}
+
+/** Complete when everything that is there has been read. */
+export const makeNodeStore = (
+  options: NodeStoreOptions
+): Effect.Effect<Store, StoreWriteError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { client, isName, root } = options
+    if (options.createRoot) yield* makeRoot(options)
+    const filter = (path: string) => isName(ZkPath.name(path))
+    const live = yield* makeLiveTree({ client, root, depth: 1, filter })
+    return makeStore(options, live)
+  })

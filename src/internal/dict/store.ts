@@ -1,0 +1,77 @@
+/** What dictionaries are kept in: bytes by name. Read from a view that is local, changed where they are kept. */
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { DecodeError } from "../../ZkCodec.ts"
+import type {
+  EphemeralOnLocalSession,
+  InvalidAcl,
+  NoAuth,
+  NoChildrenForEphemerals,
+  NoNode,
+  NotEmpty,
+  QuotaExceeded,
+  SessionError,
+  StreamError
+} from "../../ZkError.ts"
+import type { Freshness } from "../../ZkMirror.ts"
+import type { Change } from "../cache/changes.ts"
+import type { Conflict, PopInDoubt } from "./dictErrors.ts"
+
+export interface Entry {
+  readonly data: Uint8Array | null
+}
+
+export type StoreChange = Change<Entry>
+
+/** `W`: what is wrong with all of it. */
+export interface View<W = never> {
+  readonly problem: () => W | undefined
+  /** That it is there and may not be read is the error. */
+  readonly get: (name: string) => Entry | NoAuth | undefined
+  readonly names: () => ReadonlyArray<string>
+}
+
+export type StoreWriteError =
+  | NoNode
+  | NoAuth
+  | NoChildrenForEphemerals
+  | InvalidAcl
+  | QuotaExceeded
+  | SessionError
+
+export type StoreRemoveError = StoreWriteError | NotEmpty | Conflict
+
+export type StorePopError<A> = StoreRemoveError | DecodeError | EphemeralOnLocalSession | PopInDoubt<A>
+
+export interface Transaction<W = never> {
+  /** From where it is kept, once. */
+  readonly read: (name: string) => Effect.Effect<Entry | undefined, NoAuth | SessionError | W>
+  /** To be written with the others, if everything that was read is still so; `undefined` to be removed. */
+  readonly write: (name: string, data: Uint8Array | undefined) => void
+}
+
+export interface Store<W = never> {
+  readonly path: string
+  readonly view: View<W>
+  /** How many changes the view has seen. */
+  readonly revision: () => bigint
+  readonly changes: Stream.Stream<StoreChange, StreamError>
+  readonly freshness: Effect.Effect<Freshness>
+  readonly freshnessChanges: Stream.Stream<Freshness>
+  readonly sync: Effect.Effect<void, SessionError>
+  // All of these are complete when the view shows what they did.
+  readonly set: (name: string, data: Uint8Array) => Effect.Effect<void, StoreWriteError | Conflict | W>
+  /** Gives whether there was something to remove, as far as is known. */
+  readonly remove: (name: string) => Effect.Effect<boolean, StoreRemoveError | W>
+  readonly clear: Effect.Effect<void, StoreRemoveError | W>
+  /** Removes what could be decoded, and gives it to nobody else. */
+  readonly pop: <A>(
+    name: string,
+    decode: (entry: Entry) => Effect.Effect<A, DecodeError>
+  ) => Effect.Effect<Option.Option<A>, StorePopError<A> | W>
+  /** Runs the body, and again as long as others were faster. */
+  readonly transact: <A, E, R>(
+    body: (transaction: Transaction<W>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreRemoveError | W, R>
+}

@@ -1,0 +1,164 @@
+/**
+ * Several nodes changed as one, if everything that was read is still so.
+ *
+ * Of what was read and is there the version is checked; of what was read and is missing, that it can be created. Nothing
+ * else can be asked of a server, so that a node which was deleted and made anew in between, and set as often as the one
+ * before, passes for the same.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { NodeData } from "../../ZkClient.ts"
+import type { MultiCause, NoAuth, SessionError } from "../../ZkError.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
+import { isLost, leftOpen } from "../client/resolve.ts"
+import type { Lost } from "../client/resolve.ts"
+import { backOff, maxTries } from "../contention.ts"
+import { awaitClaims } from "./claim.ts"
+import { Conflict } from "./dictErrors.ts"
+import { isSameBytes } from "./mapView.ts"
+import type { NodeStoreOptions } from "./root.ts"
+import { makeRoot } from "./root.ts"
+import type { StoreRemoveError, Transaction } from "./store.ts"
+
+class Attempt implements Transaction {
+  readonly seen = new Map<string, NodeData | undefined>()
+  readonly written = new Map<string, Uint8Array | undefined>()
+  private readonly options: NodeStoreOptions
+
+  constructor(options: NodeStoreOptions) {
+    this.options = options
+  }
+
+  pathOf(name: string): string {
+    return ZkPath.join(this.options.root, name)
+  }
+
+  read(name: string): Effect.Effect<NodeData | undefined, NoAuth | SessionError> {
+    return Effect.suspend(() => {
+      if (this.seen.has(name)) return Effect.succeed(this.seen.get(name))
+      return Effect.map(this.options.client.getDataOption(this.pathOf(name)), (found) => {
+        // Of two reads at the same time the first counts.
+        if (!this.seen.has(name)) this.seen.set(name, Option.getOrUndefined(found))
+        return this.seen.get(name)
+      })
+    })
+  }
+
+  write(name: string, data: Uint8Array | undefined): void {
+    this.written.set(name, data)
+  }
+
+  /** Whether a node is there decides on how to write it. */
+  readonly readWritten: Effect.Effect<void, NoAuth | SessionError> = Effect.suspend(() =>
+    Effect.forEach([...this.written.keys()], (name) => this.read(name), { concurrency: "unbounded", discard: true })
+  )
+
+  ops(): ReadonlyArray<ZkTransaction.WriteOp> {
+    const { acl } = this.options
+    return [...this.seen].flatMap(([name, node]): ReadonlyArray<ZkTransaction.WriteOp> => {
+      const path = this.pathOf(name)
+      const data = this.written.get(name)
+      if (node === undefined) {
+        // That nothing is there cannot be checked otherwise.
+        return data === undefined
+          ? [ZkTransaction.create(path), ZkTransaction.delete(path)]
+          : [ZkTransaction.create(path, data, { acl })]
+      }
+      const { version } = node.stat
+      if (!this.written.has(name)) return [ZkTransaction.check(path, { version })]
+      return [
+        data === undefined ? ZkTransaction.delete(path, { version }) : ZkTransaction.setData(path, data, { version })
+      ]
+    })
+  }
+
+  /** Whether what is there now shows that the transaction was not applied, nor will be. */
+  isUndone(now: ReadonlyMap<string, NodeData | undefined>): boolean {
+    return [...this.written].some(([name, data]) => {
+      const before = this.seen.get(name)
+      const after = now.get(name)
+      if (before === undefined || after === undefined) return false
+      if (before.stat.czxid !== after.stat.czxid) return false
+      if (before.stat.version === after.stat.version || data === undefined) return true
+      // Exactly one write has followed, and it was another.
+      return after.stat.version === ((before.stat.version + 1) | 0) &&
+        !isSameBytes(after.data, data)
+    })
+  }
+}
+
+/** Gives whether it was applied; if not, somebody else was faster. */
+const onRefused = (
+  options: NodeStoreOptions,
+  path: string,
+  cause: MultiCause
+): Effect.Effect<boolean, StoreRemoveError> => {
+  switch (cause._tag) {
+    case "NodeExists":
+    case "BadVersion":
+      return Effect.succeed(false)
+    case "NoNode":
+      // The node, or the root.
+      return options.createRoot ? Effect.as(makeRoot(options), false) : Effect.flatMap(
+        options.client.exists(options.root),
+        (root) => Option.isSome(root) ? Effect.succeed(false) : Effect.fail(cause)
+      )
+    case "NotEmpty":
+      return Effect.flatMap(
+        awaitClaims(options.client, path),
+        (isGone) => isGone ? Effect.succeed(false) : Effect.fail(cause)
+      )
+    case "EphemeralOnLocalSession":
+      return Effect.die(cause)
+    default:
+      return Effect.fail(cause)
+  }
+}
+
+const findOut = (
+  options: NodeStoreOptions,
+  attempt: Attempt,
+  lost: Lost
+): Effect.Effect<boolean, NoAuth | SessionError> => {
+  const now = new Attempt(options)
+  for (const [name, data] of attempt.written) now.write(name, data)
+  const look = Effect.andThen(options.client.sync(options.root), now.readWritten)
+  return Effect.flatMap(
+    Effect.mapError(look, (later) => leftOpen(lost, later)),
+    () => attempt.isUndone(now.seen) ? Effect.succeed(false) : Effect.fail(lost)
+  )
+}
+
+const commit = (options: NodeStoreOptions, attempt: Attempt): Effect.Effect<boolean, StoreRemoveError> =>
+  Effect.suspend(() => {
+    const ops = attempt.ops()
+    // One thing that was read is as it was at that moment.
+    if (attempt.written.size === 0 && ops.length <= 1) return Effect.succeed(true)
+    return options.client.multi(ops).pipe(
+      Effect.as(true),
+      Effect.catch((error) => {
+        if (error._tag === "MultiFailed") return onRefused(options, ops[error.index]!.path, error.cause)
+        return isLost(error) ? findOut(options, attempt, error) : Effect.fail(error)
+      })
+    )
+  })
+
+export const transactNodes = <A, E, R>(
+  options: NodeStoreOptions,
+  body: (transaction: Transaction) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreRemoveError, R> => {
+  const attempt = (tries: number): Effect.Effect<A, E | StoreRemoveError, R> =>
+    Effect.gen(function*() {
+      const transaction = new Attempt(options)
+      const result = yield* body(transaction)
+      yield* transaction.readWritten
+      if (yield* commit(options, transaction)) return result
+      if (tries === maxTries) return yield* new Conflict({ operation: "transact", path: options.root, tries })
+      yield* backOff(tries)
+      // A server that is behind would show the same again.
+      yield* options.client.sync(options.root)
+      return yield* attempt(tries + 1)
+    })
+  return attempt(1)
+}

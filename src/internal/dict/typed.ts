@@ -1,0 +1,198 @@
+/** A dictionary as users have it: keys and values in place of names and bytes. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type { DecodeError, EncodeError } from "../../ZkCodec.ts"
+import type { Change, Transaction, ZkDict } from "../../ZkDict.ts"
+import { NoAuth } from "../../ZkError.ts"
+import type { InvalidKey } from "./dictErrors.ts"
+import { KeyNotFound } from "./dictErrors.ts"
+import type { Entry, Store, StoreChange, Transaction as StoreTransaction } from "./store.ts"
+import type { Values } from "./values.ts"
+
+/** Writes under way at a time, where there are many. */
+const concurrency = 32
+
+export const typed = <K extends string | number, V, E, W extends E>(
+  store: Store<W>,
+  values: Values<K, V>,
+  /** Whether what is shown may be given. */
+  isFresh: Effect.Effect<void, E>
+): ZkDict<K, V, E, W> => {
+  const { path, view } = store
+  const notFound = (key: K) => new KeyNotFound({ path, key: String(key) })
+
+  // -- reads ----------------------------------------------------------------------------------------------------------
+
+  const readable: Effect.Effect<void, E> = Effect.andThen(
+    isFresh,
+    Effect.suspend(() => {
+      const problem = view.problem()
+      return problem === undefined ? Effect.void : Effect.fail(problem)
+    })
+  )
+  const reading = <A, E2>(read: () => Effect.Effect<A, E2>): Effect.Effect<A, E | E2> =>
+    Effect.andThen(readable, Effect.suspend(read))
+
+  const named = <A, E2, R2>(key: K, use: (name: string) => Effect.Effect<A, E2, R2>) =>
+    Effect.suspend((): Effect.Effect<A, E2 | InvalidKey, R2> => {
+      const name = values.toName(key)
+      return Result.isFailure(name) ? Effect.fail(name.failure) : use(name.success)
+    })
+
+  const decode = (name: string, { data }: Entry): Effect.Effect<V, DecodeError> => values.codecOf(name).decode(data)
+
+  const decoded = (name: string, entry: Entry | NoAuth): Effect.Effect<V, DecodeError | NoAuth> =>
+    entry instanceof NoAuth ? Effect.fail(entry) : decode(name, entry)
+
+  const getOption = (key: K) =>
+    named(key, (name) =>
+      reading(() => {
+        const entry = view.get(name)
+        return entry === undefined ? Effect.succeedNone : Effect.asSome(decoded(name, entry))
+      }))
+
+  const keysOf = (): ReadonlyArray<readonly [name: string, key: K]> =>
+    [...view.names()].sort().flatMap((name) => {
+      const key = values.toKey(name)
+      return key === undefined ? [] : [[name, key] as const]
+    })
+
+  /** Of each key what it holds, or what is wrong with it. */
+  const results = reading(() =>
+    Effect.map(
+      Effect.forEach(keysOf(), ([name, key]) => {
+        const entry = view.get(name)
+        if (entry === undefined) return Effect.succeed(undefined)
+        return Effect.map(Effect.result(decoded(name, entry)), (result) => [key, result] as const)
+      }),
+      (found) => found.filter((result) => result !== undefined)
+    )
+  )
+  const entries = Effect.map(
+    results,
+    (found) => found.flatMap(([key, result]) => Result.isSuccess(result) ? [[key, result.success] as const] : [])
+  )
+
+  // -- writes ---------------------------------------------------------------------------------------------------------
+
+  const encode = (name: string, value: V): Effect.Effect<Uint8Array, EncodeError> => values.codecOf(name).encode(value)
+
+  const set = (key: K, value: V) =>
+    named(key, (name) => Effect.flatMap(encode(name, value), (data) => store.set(name, data)))
+
+  const popOption = (key: K) => named(key, (name) => store.pop(name, (entry) => decode(name, entry)))
+
+  const update = <E2 = never, R2 = never>(key: K, f: (value: V) => V | Effect.Effect<V, E2, R2>) =>
+    named(key, (name) =>
+      store.transact((transaction) =>
+        Effect.gen(function*() {
+          const entry = yield* transaction.read(name)
+          if (entry === undefined) return yield* notFound(key)
+          const made = f(yield* decode(name, entry))
+          const value = Effect.isEffect(made) ? yield* made : made
+          transaction.write(name, yield* encode(name, value))
+          return value
+        })
+      ))
+
+  const getOrSet = (key: K, value: V) =>
+    named(
+      key,
+      (name) =>
+        Effect.flatMap(encode(name, value), (data) =>
+          store.transact((transaction) =>
+            Effect.flatMap(transaction.read(name), (entry) => {
+              if (entry !== undefined) {
+                return decode(name, entry)
+              }
+              transaction.write(name, data)
+              // What everybody else will read.
+              return decode(name, { data })
+            })
+          ))
+    )
+
+  const inTransaction = (transaction: StoreTransaction<W>): Transaction<K, V, W> => {
+    const written = new Map<string, Uint8Array | undefined>()
+    const write = (name: string, data: Uint8Array | undefined) => {
+      written.set(name, data)
+      transaction.write(name, data)
+    }
+    return {
+      get: (key) =>
+        named(key, (name) => {
+          const data = written.get(name)
+          const entry = written.has(name)
+            ? Effect.succeed(data === undefined ? undefined : { data })
+            : transaction.read(name)
+          return Effect.flatMap(entry, (entry) =>
+            entry === undefined ? Effect.succeedNone : Effect.asSome(decode(name, entry)))
+        }),
+      set: (key, value) => named(key, (name) => Effect.map(encode(name, value), (data) => write(name, data))),
+      remove: (key) => named(key, (name) => Effect.sync(() => write(name, undefined)))
+    }
+  }
+
+  // -- following ------------------------------------------------------------------------------------------------------
+
+  const toChange = (change: StoreChange): Effect.Effect<ReadonlyArray<Change<K, V>>> => {
+    const { path: name } = change
+    const key = values.toKey(name)
+    if (key === undefined) return Effect.succeed([])
+    const result = (entry: Entry) => Effect.result(decode(name, entry))
+    switch (change._tag) {
+      case "Added":
+        return Effect.map(result(change.node), (value) => [{ _tag: "Added", key, value }])
+      case "Changed":
+        return Effect.zipWith(
+          result(change.node),
+          result(change.previous),
+          (value, previous) => [{ _tag: "Changed", key, value, previous }]
+        )
+      case "Removed":
+        return Effect.map(result(change.previous), (previous) => [{ _tag: "Removed", key, previous }])
+    }
+  }
+
+  return {
+    path,
+    size: reading(() => Effect.succeed(keysOf().length)),
+    freshness: store.freshness,
+    freshnessChanges: store.freshnessChanges,
+    revision: Effect.sync(store.revision),
+    sync: store.sync,
+    clear: store.clear,
+    get: (key) =>
+      Effect.flatMap(
+        getOption(key),
+        (found) => Option.isSome(found) ? Effect.succeed(found.value) : Effect.fail(notFound(key))
+      ),
+    getOption,
+    getOrElse: (key, orElse) => Effect.map(getOption(key), Option.getOrElse(orElse)),
+    has: (key) => named(key, (name) => reading(() => Effect.succeed(view.get(name) !== undefined))),
+    keys: reading(() => Effect.succeed(keysOf().map(([, key]) => key))),
+    values: Effect.map(entries, (found) => found.map(([, value]) => value)),
+    entries,
+    snapshot: Effect.map(entries, (found) => new Map(found)),
+    invalid: Effect.map(
+      results,
+      (found) => new Map(found.flatMap(([key, result]) => Result.isFailure(result) ? [[key, result.failure]] : []))
+    ),
+    set,
+    setAll: (all) => Effect.forEach(all, ([key, value]) => set(key, value), { concurrency, discard: true }),
+    remove: (key) => named(key, store.remove),
+    popOption,
+    pop: (key) =>
+      Effect.flatMap(
+        popOption(key),
+        (found) => Option.isSome(found) ? Effect.succeed(found.value) : Effect.fail(notFound(key))
+      ),
+    popOrElse: (key, orElse) => Effect.map(popOption(key), Option.getOrElse(orElse)),
+    getOrSet,
+    update,
+    transact: (body) => store.transact((transaction) => body(inTransaction(transaction))),
+    changes: store.changes.pipe(Stream.mapEffect(toChange), Stream.flattenIterable)
+  }
+}
