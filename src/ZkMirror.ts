@@ -22,6 +22,9 @@
  * - ZooKeeper tells nobody when an ACL changes, and most servers tell of a node only those who may read it. That a node may
  *   be read is noticed by `sync` or with the next connection. That it may not any more is noticed with the next connection:
  *   until then the copy shows what it knew of it.
+ * - Answers that are larger than `maxResponseSize` cost the client its connection. A tree lists such nodes as unreadable,
+ *   and looks at the size of nodes ahead of reading them from the first on. The copy of a single node ends with
+ *   `ResponseTooLarge`.
  * - When the scope ends, so do the streams of a copy: they are interrupted, as is whoever waits for it, or writes through
  *   it. Whoever asks for a copy after the scope of {@link make} has ended is interrupted at once.
  *
@@ -164,7 +167,7 @@ export interface MirrorNode extends Mirrored {
 
 /**
  * What has become of a node in a tree. A node that was deleted and made anew between two looks is `Changed`, with another
- * `czxid`. One that may not be read any more is `Removed`, with everything below it.
+ * `czxid`. One that cannot be read any more is `Removed`, with everything below it.
  *
  * @stability unstable
  * @category models
@@ -200,15 +203,18 @@ export interface TreeOptions {
  * @since 0.1.0
  */
 export interface MirrorTree extends Mirrored {
-  /** A node, if it exists, may be read and is a part of the tree. Paths are whole ones, as everywhere. */
+  /** A node, if it exists, can be read and is a part of the tree. Paths are whole ones, as everywhere. */
   readonly get: (path: string) => Effect.Effect<Option.Option<NodeData>>
-  /** The names of a node's children, sorted, those that may not be read included; none where `get` gives none. */
+  /** The names of a node's children, sorted, those that cannot be read included; none where `get` gives none. */
   readonly children: (path: string) => Effect.Effect<Option.Option<ReadonlyArray<string>>>
   /** All nodes as they are now, parents before children. */
   readonly entries: Effect.Effect<ReadonlyMap<string, NodeData>>
-  /** How many nodes there are, those that may not be read included. */
+  /** How many nodes there are, those that cannot be read included. */
   readonly size: Effect.Effect<number>
-  /** Nodes that exist and may not be read. What is below them is no part of the copy. */
+  /**
+   * Nodes that exist and may not be read, or that are too large to be read: with more data, or more names of children,
+   * than `maxResponseSize` allows. What is below them is no part of the copy.
+   */
   readonly unreadable: Effect.Effect<ReadonlyArray<string>>
   /** The present nodes as additions, parents before children, then what becomes of all of them. */
   readonly changes: Stream.Stream<TreeChange, StreamError>
@@ -230,7 +236,7 @@ export interface ZkMirror {
   readonly node: (path: string) => Effect.Effect<MirrorNode, InvalidPath, Scope.Scope>
   /**
    * A copy of a node and of everything below it, for as long as the scope is open; complete when everything that is there
-   * has been read. The node need not exist; if it may not be read it is `NoAuth`.
+   * has been read. The node need not exist; if it may not be read it is `NoAuth`, if it is too large `ResponseTooLarge`.
    */
   readonly tree: (
     path: string,

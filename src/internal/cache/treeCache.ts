@@ -8,14 +8,15 @@
  *
  * The copy is a tree at any time: what is found without its parent waits until the parent has been read.
  */
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Children, NodeData, Observed, ZkClient } from "../../ZkClient.ts"
-import type { NoAuth, SessionError, StreamError } from "../../ZkError.ts"
+import type { NoAuth, SessionError } from "../../ZkError.ts"
+import { ResponseTooLarge } from "../../ZkError.ts"
 import type { NodeEvent } from "../../ZkEvent.ts"
 import type { TreeChange } from "../../ZkMirror.ts"
 import * as ZkPath from "../../ZkPath.ts"
+import type { Listener } from "./changes.ts"
 import type { Task } from "./reads.ts"
 import { Reads, Unusable } from "./reads.ts"
 import type { Cache } from "./upkeep.ts"
@@ -27,22 +28,29 @@ export interface TreeCacheOptions {
   readonly depth: number
   /** Nodes for which it is false are left out, with all that is below. */
   readonly filter: ((path: string) => boolean) | undefined
+  /** Nodes whose answers are too large are left out, as those that may not be read are. Otherwise they end the copy. */
+  readonly leavesOutLarge?: boolean | undefined
 }
 
-export interface Listener {
-  readonly onChange: (change: TreeChange) => void
-  readonly onEnd: (cause: Cause.Cause<StreamError>) => void
-}
+/** What there is in the answer to a read besides the data: header, length, and metadata. */
+const besidesData = 88
 
 export class TreeCache implements Cache {
   readonly reads: Reads<string>
   private readonly options: TreeCacheOptions
   private readonly entries = new Map<string, NodeData>()
-  /** Nodes that are there and may not be read. What is below them cannot be listed, and is no part of the copy. */
-  private readonly refused = new Map<string, NoAuth>()
+  /** Nodes that are there and cannot be read. What is below them cannot be listed, and is no part of the copy. */
+  private readonly refused = new Map<string, NoAuth | ResponseTooLarge>()
+  /**
+   * The largest answer, once there was a larger one: that costs the client its connection, and may not happen each time
+   * that everything is read again. From then on nodes are looked at before they are read.
+   */
+  private largest = Infinity
+  /** How many children a node may have, where the answer with all of them was too large: about as many as fit. */
+  private readonly most = new Map<string, number>()
   /** The names of the children of each node that has any in the copy. */
   private readonly names = new Map<string, Set<string>>()
-  private readonly listeners = new Set<Listener>()
+  private readonly listeners = new Set<Listener<NodeData>>()
   /** The newest transaction that an answer has shown. */
   private newest = -1n
 
@@ -61,7 +69,13 @@ export class TreeCache implements Cache {
   }
 
   refusal(path: string): NoAuth | undefined {
-    return this.refused.get(path)
+    const refusal = this.refused.get(path)
+    return refusal?._tag === "NoAuth" ? refusal : undefined
+  }
+
+  excess(path: string): ResponseTooLarge | undefined {
+    const refusal = this.refused.get(path)
+    return refusal?._tag === "ResponseTooLarge" ? refusal : undefined
   }
 
   unreadable(): ReadonlyArray<string> {
@@ -94,7 +108,7 @@ export class TreeCache implements Cache {
     }
   }
 
-  subscribe(listener: Listener): () => void {
+  subscribe(listener: Listener<NodeData>): () => void {
     this.listeners.add(listener)
     if (this.reads.over !== undefined) listener.onEnd(this.reads.over)
     return () => this.listeners.delete(listener)
@@ -142,8 +156,7 @@ export class TreeCache implements Cache {
   // -- reading --------------------------------------------------------------------------------------------------------
 
   private read(path: string, task: Task): Effect.Effect<void, SessionError | Unusable> {
-    const { client } = this.options
-    return client.observeData(path).pipe(
+    return this.observeData(path).pipe(
       Effect.flatMap((observed) => {
         if (this.isOutdated(observed)) return Effect.fail(new Unusable())
         if (Option.isNone(observed.node)) {
@@ -151,9 +164,18 @@ export class TreeCache implements Cache {
           return Effect.void
         }
         if (!this.hasParent(path)) return this.askParent(path, task)
-        return this.onData(path, task, observed.node.value) ? this.list(path, task) : Effect.void
+        const node = observed.node.value
+        const excess = this.excess(path)
+        if (excess !== undefined && node.stat.numChildren > (this.most.get(path) ?? Infinity)) {
+          return Effect.fail(excess)
+        }
+        return this.onData(path, task, node) ? this.list(path, task, node) : Effect.void
       }),
-      Effect.catchTag("NoAuth", (error) => {
+      Effect.catchTag(["NoAuth", "ResponseTooLarge"], (error): Effect.Effect<void, ResponseTooLarge | Unusable> => {
+        if (error._tag === "ResponseTooLarge") {
+          if (this.options.leavesOutLarge !== true) return Effect.fail(error)
+          this.largest = error.limit
+        }
         if (!this.hasParent(path)) return this.askParent(path, task)
         this.onRefused(path, error)
         return Effect.void
@@ -161,12 +183,29 @@ export class TreeCache implements Cache {
     )
   }
 
-  private list(path: string, task: Task): Effect.Effect<void, NoAuth | SessionError | Unusable> {
-    return Effect.flatMap(this.options.client.observeChildren(path), (observed) => {
-      if (this.isOutdated(observed)) return Effect.fail(new Unusable())
-      this.onNames(path, task, observed.node)
-      return Effect.void
+  private observeData(path: string): ReturnType<ZkClient["observeData"]> {
+    const { client } = this.options
+    const limit = this.largest
+    if (limit === Infinity) return client.observeData(path)
+    return Effect.flatMap(client.exists(path), (stat) => {
+      const size = Option.isSome(stat) ? stat.value.dataLength + besidesData : 0
+      if (size <= limit) return client.observeData(path)
+      return Effect.fail(new ResponseTooLarge({ operation: "getData", path, size, limit }))
     })
+  }
+
+  private list(path: string, task: Task, { stat }: NodeData): Effect.Effect<void, NoAuth | SessionError | Unusable> {
+    return this.options.client.observeChildren(path).pipe(
+      Effect.tapErrorTag(
+        "ResponseTooLarge",
+        ({ limit, size }) => Effect.sync(() => this.most.set(path, Math.floor(stat.numChildren * limit / size)))
+      ),
+      Effect.flatMap((observed) => {
+        if (this.isOutdated(observed)) return Effect.fail(new Unusable())
+        this.onNames(path, task, observed.node)
+        return Effect.void
+      })
+    )
   }
 
   private isOutdated({ zxid }: Observed<unknown>): boolean {
@@ -179,6 +218,7 @@ export class TreeCache implements Cache {
   private onData(path: string, task: Task, node: NodeData): boolean {
     const before = this.entries.get(path)
     const wasRefused = this.refused.delete(path)
+    this.most.delete(path)
     this.set(path, node, before)
     // Made anew, its children are others too.
     const isOther = before !== undefined && before.stat.czxid !== node.stat.czxid
@@ -196,8 +236,10 @@ export class TreeCache implements Cache {
     }
   }
 
-  private onRefused(path: string, error: NoAuth): void {
+  private onRefused(path: string, error: NoAuth | ResponseTooLarge): void {
+    const most = this.most.get(path)
     this.remove(path)
+    if (most !== undefined) this.most.set(path, most)
     this.link(path)
     this.refused.set(path, error)
   }
@@ -261,6 +303,7 @@ export class TreeCache implements Cache {
       this.names.delete(gone)
       this.entries.delete(gone)
       this.refused.delete(gone)
+      this.most.delete(gone)
       if (previous !== undefined) this.tell({ _tag: "Removed", path: gone, previous })
     }
     this.unlink(path)
