@@ -313,6 +313,21 @@ describe("several formats", () => {
       assert.strictEqual(textOf(written[1]), "1")
       assert.deepStrictEqual(yield* read(codec, written[3]), value)
       assert.deepStrictEqual(yield* read(codec, written[2]), { port: 1, hosts: ["v2"] })
+      // of two older ones that both can read it, the first
+      const anything = ZkCodec.text(
+        Schema.String.pipe(
+          Schema.decodeTo(
+            Schema.toType(Settings),
+            SchemaTransformation.transform<typeof Settings.Type, string>({
+              decode: (host) => ({ port: 0, hosts: [host] }),
+              encode: ({ hosts }) => hosts.join()
+            })
+          )
+        )
+      )
+      const any = ZkCodec.fallback(v3, v1, anything)
+      assert.deepStrictEqual(yield* read(any, "1"), { port: 1, hosts: ["v1"] })
+      assert.deepStrictEqual(yield* read(any, "x"), { port: 0, hosts: ["x"] })
       const oldest = yield* read(codec, written[1])
       assert.deepStrictEqual(oldest, { port: 1, hosts: ["v1"] })
       // written again, it is in the current format
@@ -544,6 +559,15 @@ describe("errors", () => {
     "something redacted": [Schema.Redacted(Schema.Number), secret],
     "an instance": [Point, { x: secret, y: 1 }],
     "JSON in JSON": [Schema.fromJsonString(Schema.Number), `{"${secret}`],
+    "members of a union that tell the value": [
+      Schema.Union([checked((input) => `${input} is bad`), checked((input) => `${input} is very bad`)]),
+      secret,
+      "Expected <filter>; Expected <filter>"
+    ],
+    "reported inputs of unions of which one must match": [
+      reporting(Schema.Union([Schema.String, Schema.String.check(Schema.isMinLength(1))], { mode: "oneOf" })),
+      secret
+    ],
     "inputs that are reported": [reporting(Schema.Number), secret, "Expected number"],
     "reported inputs below": [reporting(Schema.Struct({ a: Schema.Number })), { a: secret }],
     "reported inputs of checks": [reporting(Schema.String.check(Schema.isMaxLength(3))), secret],

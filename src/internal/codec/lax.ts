@@ -122,17 +122,8 @@ export class CalendarDate extends Schema.Class<CalendarDate>("effect-zookeeper/Z
   }
 }
 
-/** The digits of a date that are no day of any month are text like other text. */
-const exists = (text: string): boolean => {
-  const [, year, month, day] = /^([+-]\d{6}|\d{4})-(\d\d)-(\d\d)/.exec(text)!.map(Number) as [0, number, number, number]
-  return month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month)
-}
-
-const existing = Schema.makeFilter(exists, { expected: "a date that exists" })
-
 export const isoDate = Schema.String.check(
-  Schema.isPattern(/^\d{4}-\d\d-\d\d$/, { expected: "a date (YYYY-MM-DD)" }).abort(),
-  existing
+  Schema.isPattern(/^\d{4}-\d\d-\d\d$/, { expected: "a date (YYYY-MM-DD)" })
 ).pipe(
   Schema.decodeTo(
     CalendarDate,
@@ -146,17 +137,23 @@ export const isoDate = Schema.String.check(
   )
 )
 
+/** `Date` refuses a thirteenth month and a thirty-second day, but takes the 30th of February for the 1st of March. */
+const exists = (text: string): boolean => {
+  const [, year, month, day] = /^(.+?)-(\d\d)-(\d\d)/.exec(text)!.map(Number) as [number, number, number, number]
+  return day <= daysOf(year, month)
+}
+
 export const isoDateTime = Schema.String.check(
   Schema.isPattern(
     /^(?:\d{4}|[+-]\d{6})-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/,
     { expected: "a date and time with a zone (YYYY-MM-DDThh:mm:ssZ)" }
   ).abort(),
-  existing
+  Schema.makeFilter(exists, { expected: "a date that exists" })
 ).pipe(
   Schema.decodeTo(
     Schema.DateTimeUtcFromString,
     SchemaTransformation.transform<string, string>({
-      decode: (text) => text.replace(" ", "T").replace(/(\.\d{3})\d+/, "$1"),
+      decode: (text) => text.replace(" ", "T"),
       encode: (text) => text
     })
   )
