@@ -60,12 +60,13 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as internal from "./internal/dict/dict.ts"
-import type { Conflict, InvalidKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
+import type { InvalidKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
 import * as names from "./internal/dict/names.ts"
 import type { Acl } from "./ZkAcl.ts"
 import type { ZkClient } from "./ZkClient.ts"
 import type { DecodeError, EncodeError, ZkCodec } from "./ZkCodec.ts"
 import type {
+  Conflict,
   EphemeralOnLocalSession,
   InvalidAcl,
   NoAuth,
@@ -73,14 +74,25 @@ import type {
   NoNode,
   NotEmpty,
   QuotaExceeded,
+  ResponseTooLarge,
   SessionError,
   StreamError
 } from "./ZkError.ts"
 import type { Freshness } from "./ZkMirror.ts"
 
-export { Conflict, InvalidKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
+export { InvalidKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
 
 // -- errors -----------------------------------------------------------------------------------------------------------
+
+/**
+ * What can happen to any read, although it asks nobody: the root, or the key that is asked for, may not be read any more,
+ * or the answer to that would be larger than the client's `maxResponseSize` (of the root, for the number of its children).
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export type ReadError = NoAuth | ResponseTooLarge
 
 /**
  * What can happen to any write.
@@ -166,7 +178,7 @@ export interface Transaction<in K, in out V, out W = never> {
  */
 export interface Followed<out E = never, out W = never> {
   readonly path: string
-  readonly size: Effect.Effect<number, E>
+  readonly size: Effect.Effect<number, ReadError | E>
   /** Whether reads follow what is kept. See `ZkMirror`. */
   readonly freshness: Effect.Effect<Freshness>
   /** The present freshness, then every change of it. */
@@ -195,26 +207,25 @@ export interface Followed<out E = never, out W = never> {
 export interface ZkDict<in out K, in out V, out E = never, out W = never> extends Followed<E, W> {
   // -- reads: no requests ---------------------------------------------------------------------------------------------
 
-  /** Fails with `NoAuth` if the value may not be read. */
-  readonly get: (key: K) => Effect.Effect<V, KeyNotFound | InvalidKey | DecodeError | NoAuth | E>
-  readonly getOption: (key: K) => Effect.Effect<Option.Option<V>, InvalidKey | DecodeError | NoAuth | E>
+  readonly get: (key: K) => Effect.Effect<V, KeyNotFound | InvalidKey | DecodeError | ReadError | E>
+  readonly getOption: (key: K) => Effect.Effect<Option.Option<V>, InvalidKey | DecodeError | ReadError | E>
   /** The value, or what is given in its place; nothing is written. */
   readonly getOrElse: <B>(
     key: K,
     orElse: LazyArg<B>
-  ) => Effect.Effect<V | B, InvalidKey | DecodeError | NoAuth | E>
+  ) => Effect.Effect<V | B, InvalidKey | DecodeError | ReadError | E>
   /** Whether there is such a key, whatever its value. */
-  readonly has: (key: K) => Effect.Effect<boolean, InvalidKey | E>
+  readonly has: (key: K) => Effect.Effect<boolean, InvalidKey | ReadError | E>
   /** All keys, in the order of the names of their nodes. */
-  readonly keys: Effect.Effect<ReadonlyArray<K>, E>
+  readonly keys: Effect.Effect<ReadonlyArray<K>, ReadError | E>
   /** The values that can be decoded, in the order of keys. */
-  readonly values: Effect.Effect<ReadonlyArray<V>, E>
+  readonly values: Effect.Effect<ReadonlyArray<V>, ReadError | E>
   /** The keys whose values can be decoded, with these. */
-  readonly entries: Effect.Effect<ReadonlyArray<readonly [key: K, value: V]>, E>
+  readonly entries: Effect.Effect<ReadonlyArray<readonly [key: K, value: V]>, ReadError | E>
   /** The same as a map. */
-  readonly snapshot: Effect.Effect<ReadonlyMap<K, V>, E>
+  readonly snapshot: Effect.Effect<ReadonlyMap<K, V>, ReadError | E>
   /** The keys whose values cannot be decoded or may not be read, and why. */
-  readonly invalid: Effect.Effect<ReadonlyMap<K, DecodeError | NoAuth>, E>
+  readonly invalid: Effect.Effect<ReadonlyMap<K, DecodeError | ReadError>, ReadError | E>
 
   // -- writes: complete when reads show them --------------------------------------------------------------------------
 
@@ -290,17 +301,17 @@ export interface StructTransaction<in out T, out W = never> {
  * @since 0.1.0
  */
 export interface ZkStruct<in out T, out E = never, out W = never> extends Followed<E, W> {
-  readonly get: <K extends keyof T>(key: K) => Effect.Effect<T[K], KeyNotFound | DecodeError | NoAuth | E>
-  readonly getOption: <K extends keyof T>(key: K) => Effect.Effect<Option.Option<T[K]>, DecodeError | NoAuth | E>
+  readonly get: <K extends keyof T>(key: K) => Effect.Effect<T[K], KeyNotFound | DecodeError | ReadError | E>
+  readonly getOption: <K extends keyof T>(key: K) => Effect.Effect<Option.Option<T[K]>, DecodeError | ReadError | E>
   readonly getOrElse: <K extends keyof T, B>(
     key: K,
     orElse: LazyArg<B>
-  ) => Effect.Effect<T[K] | B, DecodeError | NoAuth | E>
-  readonly has: (key: keyof T) => Effect.Effect<boolean, E>
-  readonly keys: Effect.Effect<ReadonlyArray<keyof T>, E>
+  ) => Effect.Effect<T[K] | B, DecodeError | ReadError | E>
+  readonly has: (key: keyof T) => Effect.Effect<boolean, ReadError | E>
+  readonly keys: Effect.Effect<ReadonlyArray<keyof T>, ReadError | E>
   /** All values that are there and can be decoded. */
-  readonly snapshot: Effect.Effect<Partial<T>, E>
-  readonly invalid: Effect.Effect<ReadonlyMap<keyof T, DecodeError | NoAuth>, E>
+  readonly snapshot: Effect.Effect<Partial<T>, ReadError | E>
+  readonly invalid: Effect.Effect<ReadonlyMap<keyof T, DecodeError | ReadError>, ReadError | E>
   readonly set: <K extends keyof T>(key: K, value: T[K]) => Effect.Effect<void, EncodeError | WriteError | W>
   readonly setAll: (values: Partial<T>) => Effect.Effect<void, EncodeError | WriteError | W>
   readonly remove: (key: keyof T) => Effect.Effect<boolean, RemoveError | W>

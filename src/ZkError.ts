@@ -507,6 +507,25 @@ export class MultiFailed extends Schema.TaggedError<MultiFailed>(id("MultiFailed
   }
 }
 
+// -- writes that depend on what was read -----------------------------------------------------------------------------
+
+/**
+ * Others were faster, each time that it was tried. Nothing was changed.
+ *
+ * @stability unstable
+ * @category errors
+ * @since 0.1.0
+ */
+export class Conflict extends Schema.TaggedError<Conflict>(id("Conflict"))("Conflict", {
+  operation: Schema.String,
+  path: Schema.String,
+  tries: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.operation} ${this.path}: others were faster ${this.tries} times`
+  }
+}
+
 // -- building a client ---------------------------------------------------------------------------------------------
 
 /**

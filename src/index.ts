@@ -58,6 +58,12 @@ export * as ZkMirror from "./ZkMirror.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkNode from "./ZkNode.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkPath from "./ZkPath.ts"
 
 /**

@@ -53,7 +53,7 @@ const follow = <A>(live: LiveNode, facet: Facet<A>) =>
     ({ pull }) => Stream.fromPull(Effect.succeed(pull))
   ))
 
-const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirror.MirrorNode => {
+export const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirror.MirrorNode => {
   const { cache } = live
   /** What is known, once anything is. */
   const known = <A>(facet: Facet<A>, operation: string) => {
@@ -127,7 +127,7 @@ const tree = (client: ZkClient, root: string, { depth = Infinity, filter }: ZkMi
       return Effect.fail(new InvalidInput({ operation: "tree", path: root, reason: `a depth of ${depth} levels` }))
     }
     return Effect.map(
-      makeLiveTree({ client, root, depth, filter, leavesOutLarge: true }),
+      makeLiveTree({ client, root, depth, filter }),
       (live) => makeTree(root, live)
     )
   })

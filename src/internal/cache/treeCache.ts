@@ -28,8 +28,6 @@ export interface TreeCacheOptions {
   readonly depth: number
   /** Nodes for which it is false are left out, with all that is below. */
   readonly filter: ((path: string) => boolean) | undefined
-  /** Nodes whose answers are too large are left out, as those that may not be read are. Otherwise they end the copy. */
-  readonly leavesOutLarge?: boolean | undefined
 }
 
 /** What there is in the answer to a read besides the data: header, length, and metadata. */
@@ -171,11 +169,8 @@ export class TreeCache implements Cache {
         }
         return this.onData(path, task, node) ? this.list(path, task, node) : Effect.void
       }),
-      Effect.catchTag(["NoAuth", "ResponseTooLarge"], (error): Effect.Effect<void, ResponseTooLarge | Unusable> => {
-        if (error._tag === "ResponseTooLarge") {
-          if (this.options.leavesOutLarge !== true) return Effect.fail(error)
-          this.largest = error.limit
-        }
+      Effect.catchTag(["NoAuth", "ResponseTooLarge"], (error): Effect.Effect<void, Unusable> => {
+        if (error._tag === "ResponseTooLarge") this.largest = error.limit
         if (!this.hasParent(path)) return this.askParent(path, task)
         this.onRefused(path, error)
         return Effect.void

@@ -56,23 +56,6 @@ export class TooStale extends Data.TaggedError("TooStale")<{
 }
 
 /**
- * Others were faster, each time that it was tried. Nothing was changed.
- *
- * @stability unstable
- * @category errors
- * @since 0.1.0
- */
-export class Conflict extends Schema.TaggedError<Conflict>(id("Conflict"))("Conflict", {
-  operation: Schema.String,
-  path: Schema.String,
-  tries: Schema.Number
-}) {
-  override get message(): string {
-    return `${this.operation} ${this.path}: others were faster ${this.tries} times`
-  }
-}
-
-/**
  * The answer to a `pop` was lost, and whether it has removed the key cannot be found out any more. If it has, nobody but
  * the receiver of this error has the value: `Redacted.value(error.value)`.
  *

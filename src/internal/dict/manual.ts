@@ -1,12 +1,11 @@
 /** A store whose view shows what was known at the last `sync` or own write. */
 import * as Effect from "effect/Effect"
-import type { NoAuth } from "../../ZkError.ts"
-import type { Entry, Store, View } from "./store.ts"
+import type { Entry, Store, Unreadable, View } from "./store.ts"
 
 const copyOf = <W>(view: View<W>): View<W> => {
   const problem = view.problem()
   const names = view.names()
-  const entries = new Map<string, Entry | NoAuth>()
+  const entries = new Map<string, Entry | Unreadable>()
   for (const name of names) {
     const entry = view.get(name)
     if (entry !== undefined) entries.set(name, entry)

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { NoAuth, SessionError } from "../../ZkError.ts"
+import { Conflict } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { LiveTree } from "../cache/liveTree.ts"
 import { makeLiveTree } from "../cache/liveTree.ts"
@@ -12,7 +13,6 @@ import type { Lost } from "../client/resolve.ts"
 import { isLost, leftOpen } from "../client/resolve.ts"
 import { maxTries } from "../contention.ts"
 import { awaitClaims, popNode } from "./claim.ts"
-import { Conflict } from "./dictErrors.ts"
 import { isSameBytes } from "./mapView.ts"
 import type { NodeStoreOptions } from "./root.ts"
 import { makeRoot } from "./root.ts"
@@ -151,7 +151,8 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
     },
     onEnd: () => {}
   })
-  const isThere = (path: string) => cache.get(path) !== undefined || cache.refusal(path) !== undefined
+  const get = (path: string) => cache.get(path) ?? cache.refusal(path) ?? cache.excess(path)
+  const isThere = (path: string) => get(path) !== undefined
   const remove = (name: string) => {
     const path = pathOf(name)
     return turns.take(name, "remove", path, Effect.suspend(() => removeNode(options, path, isThere(path))))
@@ -159,11 +160,8 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
   return {
     path: root,
     view: {
-      problem: () => undefined,
-      get: (name) => {
-        const path = pathOf(name)
-        return cache.get(path) ?? cache.refusal(path)
-      },
+      problem: () => cache.refusal(root) ?? cache.excess(root),
+      get: (name) => get(pathOf(name)),
       names: () => cache.childrenOf(root) ?? []
     },
     revision: () => revision,

@@ -4,6 +4,7 @@ import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { DecodeError } from "../../ZkCodec.ts"
 import type {
+  Conflict,
   EphemeralOnLocalSession,
   InvalidAcl,
   NoAuth,
@@ -11,12 +12,13 @@ import type {
   NoNode,
   NotEmpty,
   QuotaExceeded,
+  ResponseTooLarge,
   SessionError,
   StreamError
 } from "../../ZkError.ts"
 import type { Freshness } from "../../ZkMirror.ts"
 import type { Change } from "../cache/changes.ts"
-import type { Conflict, PopInDoubt } from "./dictErrors.ts"
+import type { PopInDoubt } from "./dictErrors.ts"
 
 export interface Entry {
   readonly data: Uint8Array | null
@@ -24,11 +26,13 @@ export interface Entry {
 
 export type StoreChange = Change<Entry>
 
-/** `W`: what is wrong with all of it. */
+/** It is there, and cannot be read. */
+export type Unreadable = NoAuth | ResponseTooLarge
+
+/** `W`: what can be wrong with all of it besides. */
 export interface View<W = never> {
-  readonly problem: () => W | undefined
-  /** That it is there and may not be read is the error. */
-  readonly get: (name: string) => Entry | NoAuth | undefined
+  readonly problem: () => Unreadable | W | undefined
+  readonly get: (name: string) => Entry | Unreadable | undefined
   readonly names: () => ReadonlyArray<string>
 }
 

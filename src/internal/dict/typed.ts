@@ -5,10 +5,9 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { DecodeError, EncodeError } from "../../ZkCodec.ts"
 import type { Change, Transaction, ZkDict } from "../../ZkDict.ts"
-import { NoAuth } from "../../ZkError.ts"
 import type { InvalidKey } from "./dictErrors.ts"
 import { KeyNotFound } from "./dictErrors.ts"
-import type { Entry, Store, StoreChange, Transaction as StoreTransaction } from "./store.ts"
+import type { Entry, Store, StoreChange, Transaction as StoreTransaction, Unreadable } from "./store.ts"
 import type { Values } from "./values.ts"
 
 /** Writes under way at a time, where there are many. */
@@ -25,14 +24,14 @@ export const typed = <K extends string | number, V, E, W extends E>(
 
   // -- reads ----------------------------------------------------------------------------------------------------------
 
-  const readable: Effect.Effect<void, E> = Effect.andThen(
+  const readable: Effect.Effect<void, E | Unreadable> = Effect.andThen(
     isFresh,
     Effect.suspend(() => {
       const problem = view.problem()
       return problem === undefined ? Effect.void : Effect.fail(problem)
     })
   )
-  const reading = <A, E2>(read: () => Effect.Effect<A, E2>): Effect.Effect<A, E | E2> =>
+  const reading = <A, E2>(read: () => Effect.Effect<A, E2>): Effect.Effect<A, E | Unreadable | E2> =>
     Effect.andThen(readable, Effect.suspend(read))
 
   const named = <A, E2, R2>(key: K, use: (name: string) => Effect.Effect<A, E2, R2>) =>
@@ -43,8 +42,8 @@ export const typed = <K extends string | number, V, E, W extends E>(
 
   const decode = (name: string, { data }: Entry): Effect.Effect<V, DecodeError> => values.codecOf(name).decode(data)
 
-  const decoded = (name: string, entry: Entry | NoAuth): Effect.Effect<V, DecodeError | NoAuth> =>
-    entry instanceof NoAuth ? Effect.fail(entry) : decode(name, entry)
+  const decoded = (name: string, entry: Entry | Unreadable): Effect.Effect<V, DecodeError | Unreadable> =>
+    "data" in entry ? decode(name, entry) : Effect.fail(entry)
 
   const getOption = (key: K) =>
     named(key, (name) =>

@@ -1,0 +1,146 @@
+/** One typed value in one node, as users have it. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { CreateError, NodeData, VersionOptions } from "../../ZkClient.ts"
+import { ZkClient } from "../../ZkClient.ts"
+import type { DecodeError, EncodeError } from "../../ZkCodec.ts"
+import * as ZkCodec from "../../ZkCodec.ts"
+import type { BadVersion } from "../../ZkError.ts"
+import { Conflict, InvalidPath, NoNode } from "../../ZkError.ts"
+import type * as ZkNode from "../../ZkNode.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import type { Stat } from "../../ZkStat.ts"
+import * as ZkStat from "../../ZkStat.ts"
+import { makeLiveNode } from "../cache/liveNode.ts"
+import { makeNode } from "../cache/mirror.ts"
+import { seen } from "../cache/upkeep.ts"
+import { decodeWith, encodeWith } from "../codec/run.ts"
+import { backOff, maxTries } from "../contention.ts"
+import { keep } from "./keeper.ts"
+
+type Options<A, I, RD, RE> =
+  & ZkNode.ValueOptions<A, I, RD, RE>
+  & (ZkNode.PersistentOptions<A> | ZkNode.EphemeralOptions<A>)
+
+export const make = <A, I, RD, RE>(
+  path: string,
+  options: Options<A, I, RD, RE>
+): Effect.Effect<ZkNode.ZkNode<A>, ZkNode.MakeError, ZkClient | Scope.Scope | RD | RE> =>
+  Effect.gen(function*() {
+    const client = yield* ZkClient
+    const context = yield* Effect.context<RD | RE>()
+    const reason = ZkPath.problem(path)
+    if (reason !== undefined) return yield* new InvalidPath({ path, reason })
+    const { acl } = options
+    const codec = options.codec === undefined ? ZkCodec.json(options.value) : options.codec(options.value)
+    const decodeData = decodeWith(codec)
+    const encodeValue = encodeWith(codec)
+    const decode = ({ data }: NodeData): Effect.Effect<A, DecodeError> =>
+      Effect.provideContext(decodeData(path, data), context)
+    const encode = (value: A): Effect.Effect<Uint8Array, EncodeError> =>
+      Effect.provideContext(encodeValue(path, value), context)
+
+    const live = yield* makeLiveNode(client, path)
+    const node = makeNode(client, path, live)
+    const shown = <B, E, R>(operation: string, write: Effect.Effect<B, E, R>) => seen(live, operation, path, write)
+
+    // -- what it begins with ------------------------------------------------------------------------------------------
+
+    const first = options.default === undefined ? undefined : yield* encode(options.default)
+    const keeper = options.mode === "ephemeral" && first !== undefined
+      ? yield* keep(client, node, first, acl)
+      : undefined
+    if (keeper === undefined && first !== undefined) {
+      yield* Effect.catchTag(client.create(path, first, { acl, parents: true }), "NodeExists", () => Effect.void)
+    }
+    yield* live.catchUp
+
+    // -- writes -------------------------------------------------------------------------------------------------------
+
+    const write = (data: Uint8Array, version: number | undefined): Effect.Effect<Stat, BadVersion | CreateError> => {
+      if (version !== undefined) return client.setData(path, data, { version })
+      if (keeper !== undefined) return keeper.set(data)
+      const createOrSet = client.createOrSet(path, data, { acl })
+      return Effect.flatMap(
+        node.state,
+        (state) =>
+          state._tag === "Present"
+            ? Effect.catchTag(client.setData(path, data), "NoNode", () => createOrSet)
+            : createOrSet
+      )
+    }
+    const set = (value: A, versionOptions?: VersionOptions) =>
+      shown("set", Effect.flatMap(encode(value), (data) => write(data, versionOptions?.version)))
+
+    const update = <E = never, R = never>(f: (value: A) => A | Effect.Effect<A, E, R>) => {
+      type Failure = E | DecodeError | EncodeError | Conflict | CreateError
+      /** Gives whether it was written; if not, somebody else was faster. */
+      const replace = (found: Option.Option<NodeData>, data: Uint8Array): Effect.Effect<boolean, CreateError> => {
+        if (Option.isSome(found)) {
+          return client.setData(path, data, { version: found.value.stat.version, idempotent: true }).pipe(
+            Effect.as(true),
+            Effect.catchTags({
+              BadVersion: () => Effect.succeed(false),
+              NoNode: () => Effect.succeed(false)
+            })
+          )
+        }
+        const create = keeper === undefined
+          ? Effect.asVoid(client.create(path, data, { acl, parents: true }))
+          : Effect.asVoid(keeper.set(data))
+        return Effect.catchTag(Effect.as(create, true), "NodeExists", () => Effect.succeed(false))
+      }
+      const attempt = (tries: number): Effect.Effect<A, Failure, R> =>
+        Effect.gen(function*() {
+          const found = yield* client.getDataOption(path)
+          const before = Option.isSome(found) ? yield* decode(found.value) : options.default
+          if (before === undefined && Option.isNone(found)) return yield* new NoNode({ operation: "update", path })
+          // A value that is undefined is one, if it was read.
+          const made = f(before as A)
+          const value = Effect.isEffect(made) ? yield* made : made
+          if (yield* replace(found, yield* encode(value))) return value
+          if (tries === maxTries) return yield* new Conflict({ operation: "update", path, tries })
+          yield* backOff(tries)
+          // A server that is behind would show the same again.
+          yield* client.sync(path)
+          return yield* attempt(tries + 1)
+        })
+      return shown("update", attempt(1))
+    }
+
+    // -- reads --------------------------------------------------------------------------------------------------------
+
+    const get = Effect.flatMap(node.value, decode)
+    const stat = Effect.map(node.value, (found) => found.stat)
+    const toState = (found: Option.Option<NodeData>): Effect.Effect<ZkNode.NodeState<A>> => {
+      if (Option.isNone(found)) return Effect.succeed({ _tag: "Missing" })
+      const { stat } = found.value
+      return Effect.match(decode(found.value), {
+        onSuccess: (value) => ({ _tag: "Present", value, stat }),
+        onFailure: (error) => ({ _tag: "Invalid", error, stat })
+      })
+    }
+    return {
+      path,
+      freshness: live.freshness,
+      freshnessChanges: live.freshnessChanges,
+      sync: live.sync,
+      awaitZxid: live.awaitZxid,
+      get,
+      getOption: Effect.catchTag(Effect.asSome(get), "NoNode", () => Effect.succeedNone),
+      stat,
+      lastModified: Effect.map(stat, ZkStat.modified),
+      changes: node.changes.pipe(
+        Stream.mapEffect(toState),
+        Stream.zipWithPrevious,
+        Stream.map(([previous, current]) => ({ current, previous }))
+      ),
+      children: node.children,
+      childrenChanges: node.childrenChanges,
+      set,
+      update,
+      delete: node.delete
+    }
+  })
