@@ -64,10 +64,12 @@ describe.concurrent("examples [EX-01]", () => {
     const programs = readdirSync(folder).filter((file) => file.endsWith(".ts") && file !== "demo.ts")
     assert.deepStrictEqual(programs.toSorted(), [
       "connect-and-read.ts",
+      "dictionary.ts",
       "errors-by-tag.ts",
       "fenced-store.ts",
       "giving-way.ts",
       "mirror-a-tree.ts",
+      "mirror-nodes.ts",
       "scheduled-job.ts",
       "session-expires.ts",
       "shared-file.ts",
@@ -83,6 +85,32 @@ describe.concurrent("examples [EX-01]", () => {
         "the session is Connected",
         "hello, version 0, 5 bytes",
         "children of /examples: greeting"
+      ])
+    }))
+
+  it.live("dictionary does what the dictionary of Python promised [M1]", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* lines("dictionary"), [
+        "25",
+        "en-US",
+        "25",
+        "KeyNotFound: exchange_rate",
+        "greeting: hello",
+        "language: en-us"
+      ])
+    }))
+
+  it.live("mirror-nodes does what the mirror of Python promised [Z5]", () =>
+    Effect.gen(function*() {
+      const said = yield* lines("mirror-nodes")
+      // The first value may have been replaced before anybody looks.
+      assert.deepStrictEqual(said.filter((line) => line !== "value: the root"), [
+        "the root []",
+        "NoNode /missing",
+        "NoNode /missing",
+        "value []",
+        "new value",
+        "value: stuff"
       ])
     }))
 
