@@ -5,6 +5,7 @@
  * **Which one to use**
  *
  * - `ZkClient.changes` follows one node, for one reader.
+ * - `ZkNode` is one typed value, `ZkDict` a dictionary of them.
  * - {@link ZkMirror.node} is a copy of one node, data and children, existing or not, shared by everybody who asks for it.
  * - {@link ZkMirror.tree} is a copy of a node and of everything below it.
  *

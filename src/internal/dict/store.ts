@@ -33,6 +33,7 @@ export type Unreadable = NoAuth | ResponseTooLarge
 export interface View<W = never> {
   readonly problem: () => Unreadable | W | undefined
   readonly get: (name: string) => Entry | Unreadable | undefined
+  /** Of keys only, in no particular order. */
   readonly names: () => ReadonlyArray<string>
 }
 

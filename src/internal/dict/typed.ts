@@ -157,7 +157,7 @@ export const typed = <K extends string | number, V, E, W extends E>(
 
   return {
     path,
-    size: reading(() => Effect.succeed(keysOf().length)),
+    size: reading(() => Effect.succeed(view.names().length)),
     freshness: store.freshness,
     freshnessChanges: store.freshnessChanges,
     revision: Effect.sync(store.revision),
