@@ -16,6 +16,9 @@ export interface Values<K, V> extends Names<K> {
   readonly codecOf: (name: string) => Codec<V>
 }
 
+/** Codecs of bytes give what they are given: what is done to a value afterwards is to change nothing but that value. */
+const copyOf = (data: Uint8Array): Uint8Array => new Uint8Array(data)
+
 /** `at`: the names of what is decoded, for errors. */
 export const codecAt = <V, RD, RE>(
   codec: ZkCodec<V, RD, RE>,
@@ -24,8 +27,8 @@ export const codecAt = <V, RD, RE>(
   const decode = decodeWith(codec)
   const encode = encodeWith(codec)
   return (at) => ({
-    decode: (data) => Effect.provideContext(decode(at, data), context),
-    encode: (value) => Effect.provideContext(encode(at, value), context)
+    decode: (data) => Effect.provideContext(decode(at, data === null ? null : copyOf(data)), context),
+    encode: (value) => Effect.map(Effect.provideContext(encode(at, value), context), copyOf)
   })
 }
 
