@@ -38,7 +38,12 @@ const namesOf = <K extends string | number>(
       const reason = problem(encoded.success)
       return reason === undefined ? Result.succeed(encoded.success) : invalid(key, reason)
     },
-    toKey: (name) => problem(name) === undefined ? Result.getOrUndefined(decode(name)) : undefined
+    toKey: (name) => {
+      if (problem(name) !== undefined) return undefined
+      const key = Result.getOrUndefined(decode(name))
+      // Of several names that stand for the same key only the one that it is written to is a key: `1`, and not `01`.
+      return key !== undefined && Result.getOrUndefined(encode(key)) === name ? key : undefined
+    }
   }
 }
 
