@@ -144,7 +144,7 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
   const { cache } = live
   const turns = new Turns()
   const pathOf = (name: string) => ZkPath.join(root, name)
-  let revision = BigInt(0)
+  let revision = BigInt(cache.childrenOf(root)?.length ?? 0)
   cache.subscribe({
     onChange: ({ path }) => {
       if (path !== root) revision++
