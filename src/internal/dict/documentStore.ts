@@ -1,4 +1,5 @@
 /** A dictionary as one JSON object in one node. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -6,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Acl } from "../../ZkAcl.ts"
 import type { NodeData, ZkClient } from "../../ZkClient.ts"
 import { DecodeError } from "../../ZkCodec.ts"
-import type { NoAuth, SessionError } from "../../ZkError.ts"
+import type { NoAuth, ResponseTooLarge, SessionError } from "../../ZkError.ts"
 import { Conflict } from "../../ZkError.ts"
 import type { LiveNode } from "../cache/liveNode.ts"
 import { makeLiveNode } from "../cache/liveNode.ts"
@@ -15,6 +16,7 @@ import { backOff, maxTries } from "../contention.ts"
 import type { Entries } from "./mapView.ts"
 import { MapView } from "./mapView.ts"
 import type { Store, StoreWriteError } from "./store.ts"
+import { Turns } from "./turns.ts"
 import { wholeOperations, WholeTransaction } from "./wholeStore.ts"
 
 export interface DocumentStoreOptions {
@@ -26,7 +28,8 @@ export interface DocumentStoreOptions {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder("utf-8", { fatal: true })
+/** A byte order mark is not JSON: it is not left out. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Numbers that a double cannot hold stay as they were written: not all of a document is ours. */
 const keepNumbers = (_: string, value: unknown, context: { readonly source?: string }): unknown =>
@@ -106,6 +109,7 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DecodeE
   const { isName, path } = options
   const { value } = live.cache
   const view = new MapView()
+  const turns = new Turns()
   let problem: DecodeError | undefined
   let known: NodeData | undefined
   const look = () => {
@@ -117,12 +121,18 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DecodeE
     if (!(entries instanceof DecodeError)) view.replace(new Map([...entries].filter(([name]) => isName(name))))
   }
   value.onNews(look)
-  live.cache.reads.onEnd((cause) => view.end(cause))
+  /** It has grown too large to be read. */
+  let excess: ResponseTooLarge | undefined
+  live.cache.reads.onEnd((cause) => {
+    const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+    if (error?._tag === "ResponseTooLarge") excess = error
+    view.end(cause)
+  })
   look()
   return {
     path,
     view: {
-      problem: () => problem,
+      problem: () => excess ?? value.refusal ?? problem,
       get: (name) => view.get(name),
       names: () => view.names()
     },
@@ -133,7 +143,11 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DecodeE
     sync: live.sync,
     ...wholeOperations<DecodeError>(
       path,
-      (operation, body) => seen(live, operation, path, transactDocument(options, operation, body))
+      (operation, body) => {
+        const write = transactDocument(options, operation, body)
+        // Writers of one program would only get in each other's way. The body of a transaction may write by itself, though.
+        return seen(live, operation, path, operation === "transact" ? write : turns.take(path, operation, path, write))
+      }
     )
   }
 }

@@ -19,7 +19,7 @@ export class Turns {
   private readonly turns = new Map<string, Turn>()
 
   /** Whoever has waited behind one that had no answer in time has waited for as long himself. */
-  take<A, E extends { readonly _tag: string }, R>(
+  take<A, E, R>(
     name: string,
     operation: string,
     path: string,
