@@ -137,7 +137,8 @@ export type PopError<V> = RemoveError | EphemeralOnLocalSession | InvalidKey | D
 // -- models -----------------------------------------------------------------------------------------------------------
 
 /**
- * What has become of a key. A value that cannot be decoded is a failure, and not the end of a stream.
+ * What has become of a key. A value that cannot be decoded is a failure, and not the end of a stream. A key that cannot be
+ * read any more is `Removed`, though it is still one of the `keys`.
  *
  * @stability unstable
  * @category models
@@ -231,7 +232,10 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
 
   /** Creates or overwrites. Nobody ever sees the key without its value. */
   readonly set: (key: K, value: V) => Effect.Effect<void, InvalidKey | EncodeError | WriteError | W>
-  /** Sets several keys, each for itself: with an error, some may have been set. See `transact`. */
+  /**
+   * Sets several keys, each for itself: with an error, some may have been set, but none if one of them is no key or no
+   * value. See `transact`. (A document is written once.)
+   */
   readonly setAll: (
     entries: Iterable<readonly [key: K, value: V]>
   ) => Effect.Effect<void, InvalidKey | EncodeError | WriteError | W>

@@ -28,6 +28,7 @@ export const manually = <W>(store: Store<W>): Store<W> => {
     },
     sync: then(store.sync),
     set: (name, data) => then(store.set(name, data)),
+    setAll: (all) => then(store.setAll(all)),
     remove: (name) => then(store.remove(name)),
     clear: then(store.clear),
     pop: (name, decode) => then(store.pop(name, decode)),

@@ -153,6 +153,11 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
   })
   const get = (path: string) => cache.get(path) ?? cache.refusal(path) ?? cache.excess(path)
   const isThere = (path: string) => get(path) !== undefined
+  const set = (name: string, data: Uint8Array) => {
+    const path = pathOf(name)
+    const write = Effect.suspend(() => setNode(options, path, data, isThere(path)))
+    return seen(live, "set", path, turns.take(name, "set", path, write))
+  }
   const remove = (name: string) => {
     const path = pathOf(name)
     return turns.take(name, "remove", path, Effect.suspend(() => removeNode(options, path, isThere(path))))
@@ -172,11 +177,8 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
     freshness: live.freshness,
     freshnessChanges: live.freshnessChanges,
     sync: live.sync,
-    set: (name, data) => {
-      const path = pathOf(name)
-      const write = Effect.suspend(() => setNode(options, path, data, isThere(path)))
-      return seen(live, "set", path, turns.take(name, "set", path, write))
-    },
+    set,
+    setAll: (all) => Effect.forEach(all, ([name, data]) => set(name, data), { concurrency, discard: true }),
     remove: (name) => seen(live, "remove", pathOf(name), remove(name)),
     clear: seen(live, "clear", root, clearNodes(options, remove)),
     pop: (name, decode) => seen(live, "pop", pathOf(name), popNode(client, pathOf(name), decode)),

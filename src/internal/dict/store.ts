@@ -67,6 +67,11 @@ export interface Store<W = never> {
   readonly sync: Effect.Effect<void, SessionError>
   // All of these are complete when the view shows what they did.
   readonly set: (name: string, data: Uint8Array) => Effect.Effect<void, StoreWriteError | Conflict | W>
+  /** In the order that they are given in, as far as they have the same name. */
+  readonly setAll: (all: ReadonlyArray<readonly [name: string, data: Uint8Array]>) => Effect.Effect<
+    void,
+    StoreWriteError | Conflict | W
+  >
   /** Gives whether there was something to remove, as far as is known. */
   readonly remove: (name: string) => Effect.Effect<boolean, StoreRemoveError | W>
   readonly clear: Effect.Effect<void, StoreRemoveError | W>

@@ -10,9 +10,6 @@ import { KeyNotFound } from "./dictErrors.ts"
 import type { Entry, Store, StoreChange, Transaction as StoreTransaction, Unreadable } from "./store.ts"
 import type { Values } from "./values.ts"
 
-/** Writes under way at a time, where there are many. */
-const concurrency = 32
-
 export const typed = <K extends string | number, V, E, W extends E>(
   store: Store<W>,
   values: Values<K, V>,
@@ -180,7 +177,13 @@ export const typed = <K extends string | number, V, E, W extends E>(
       (found) => new Map(found.flatMap(([key, result]) => Result.isFailure(result) ? [[key, result.failure]] : []))
     ),
     set,
-    setAll: (all) => Effect.forEach(all, ([key, value]) => set(key, value), { concurrency, discard: true }),
+    setAll: (all) =>
+      Effect.flatMap(
+        // What cannot be written is found before anything is.
+        Effect.forEach(all, ([key, value]) =>
+          named(key, (name) => Effect.map(encode(name, value), (data) => [name, data] as const))),
+        store.setAll
+      ),
     remove: (key) => named(key, store.remove),
     popOption,
     pop: (key) =>

@@ -59,8 +59,13 @@ export type Transact<W> = <A, E, R>(
 export const wholeOperations = <W extends { readonly message: string }>(
   path: string,
   transact: Transact<W>
-): Pick<Store<W>, "set" | "remove" | "clear" | "pop" | "transact"> => ({
+): Pick<Store<W>, "set" | "setAll" | "remove" | "clear" | "pop" | "transact"> => ({
   set: (name, data) => transact("set", (transaction) => Effect.sync(() => transaction.write(name, data))),
+  setAll: (all) =>
+    transact("setAll", (transaction) =>
+      Effect.sync(() => {
+        for (const [name, data] of all) transaction.write(name, data)
+      })),
   remove: (name) =>
     transact("remove", (transaction) =>
       Effect.map(transaction.read(name), (entry) => {
