@@ -72,7 +72,8 @@ export const make = (
           })
         )
       const encoder = new TextEncoder()
-      const decoder = new TextDecoder()
+      // A byte order mark is a part of the text.
+      const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
       const get = (key: string) => Effect.map(dict.getOption(key), Option.getOrUndefined)
       const modify = (key: string, f: (value: Uint8Array) => Uint8Array) =>
         Effect.catchTag(dict.update(key, f), "KeyNotFound", () => Effect.succeed(undefined))
