@@ -234,6 +234,11 @@ export interface ZkClient {
   /** The data of a node with the moment at which it was so: for whoever keeps a copy. */
   readonly observeData: (path: string) => Effect.Effect<Observed<NodeData>, NoAuth | SessionError>
 
+  /** The data of several nodes with the moment at which all of it was so, in one request. Servers from 3.6 on. */
+  readonly observeEach: (
+    paths: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<Result.Result<Observed<NodeData>, NoAuth | ServerError>>, SessionError>
+
   /** The children of a node with the moment at which they were so. */
   readonly observeChildren: (path: string) => Effect.Effect<Observed<Children>, NoAuth | SessionError>
 

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as ZkAcl from "../src/ZkAcl.ts"
 import type * as ZkClient from "../src/ZkClient.ts"
 import type { NoAuth, SessionError } from "../src/ZkError.ts"
@@ -26,6 +27,35 @@ const observers: ReadonlyArray<readonly ["data" | "children", Observer]> = [
 ]
 
 const isNone = (observed: { readonly node: Option.Option<unknown> }) => Option.isNone(observed.node)
+
+describe("an observation of several nodes", () => {
+  it.live("is made in one request, and tells of each node what it would tell of it alone [OBS-09]", () =>
+    Effect.gen(function*() {
+      const { proxy, root, zk } = yield* proxiedPair()
+      yield* zk.create(`${root}/a`, "1")
+      yield* zk.create(`${root}/empty`, null)
+      const { stat } = yield* zk.create(`${root}/secret`, "2", {
+        acl: [ZkAcl.digest("other", Redacted.make("x"))]
+      })
+      const view = yield* zk.chroot(root)
+      const before = (yield* proxy.stats()).requests
+      const observed = yield* view.observeEach(["/a", "/missing", "/secret", "/empty", "/"])
+      assert.strictEqual((yield* proxy.stats()).requests, before + 1)
+      const [a, missing, secret, empty, self] = observed
+      assert.strictEqual(observed.length, 5)
+      for (const [result, path] of [[a, "/a"], [missing, "/missing"], [empty, "/empty"], [self, "/"]] as const) {
+        assert.isTrue(Result.isSuccess(result!))
+        const alone = yield* view.observeData(path)
+        if (Result.isSuccess(result!)) {
+          assert.deepStrictEqual(result.success, { node: alone.node, zxid: result.success.zxid })
+          assert.isTrue(result.success.zxid >= stat!.czxid && result.success.zxid <= alone.zxid)
+        }
+      }
+      assert.isTrue(Result.isFailure(secret!) && secret.failure._tag === "NoAuth" && secret.failure.path === "/secret")
+      assert.deepStrictEqual(yield* zk.observeEach([]), [])
+      assert.strictEqual((yield* failsWith(zk.observeEach(["/a", "b"]), "InvalidPath")).path, "b")
+    }))
+})
 
 describe("an observation", () => {
   it.live("is what a read gives, with a transaction that is no older than what it shows [OBS-01]", () =>

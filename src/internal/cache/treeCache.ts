@@ -17,6 +17,7 @@ import type { NodeEvent } from "../../ZkEvent.ts"
 import type { TreeChange } from "../../ZkMirror.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { Listener } from "./changes.ts"
+import { Groups } from "./groups.ts"
 import type { Task } from "./reads.ts"
 import { Reads, Unusable } from "./reads.ts"
 import type { Cache } from "./upkeep.ts"
@@ -36,6 +37,7 @@ const besidesData = 88
 export class TreeCache implements Cache {
   readonly reads: Reads<string>
   private readonly options: TreeCacheOptions
+  private readonly groups: Groups
   private readonly entries = new Map<string, NodeData>()
   /** Nodes that are there and cannot be read. What is below them cannot be listed, and is no part of the copy. */
   private readonly refused = new Map<string, NoAuth | ResponseTooLarge>()
@@ -54,6 +56,10 @@ export class TreeCache implements Cache {
 
   constructor(options: TreeCacheOptions, run: (effect: Effect.Effect<void>) => void) {
     this.options = options
+    this.groups = new Groups(options.client, run, ({ limit }) => {
+      this.largest = limit
+      return (path) => this.observeData(path)
+    })
     this.reads = new Reads((path, task) => this.read(path, task), run)
     this.reads.onEnd((cause) => {
       for (const listener of this.listeners) listener.onEnd(cause)
@@ -181,7 +187,7 @@ export class TreeCache implements Cache {
   private observeData(path: string): ReturnType<ZkClient["observeData"]> {
     const { client } = this.options
     const limit = this.largest
-    if (limit === Infinity) return client.observeData(path)
+    if (limit === Infinity) return this.groups.observeData(path)
     return Effect.flatMap(client.exists(path), (stat) => {
       const size = Option.isSome(stat) ? stat.value.dataLength + besidesData : 0
       if (size <= limit) return client.observeData(path)

@@ -1,8 +1,9 @@
 /** Several operations in one request. */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type { ZkClient } from "../../ZkClient.ts"
-import type { InvalidAcl, SessionError } from "../../ZkError.ts"
+import type { NodeData, Observed, ZkClient } from "../../ZkClient.ts"
+import type { InvalidAcl, NoAuth, ServerError, SessionError } from "../../ZkError.ts"
 import { MultiFailed } from "../../ZkError.ts"
 import type * as ZkTransaction from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
@@ -109,8 +110,39 @@ export const runMulti = <const Ops extends ReadonlyArray<ZkTransaction.WriteOp>>
   )
 }
 
-export const makeTransactions = (core: Core): Pick<ZkClient, "multi" | "multiRead"> => ({
+const observeEach = (core: Core, paths: ReadonlyArray<string>): ReturnType<ZkClient["observeEach"]> =>
+  Effect.suspend(() => {
+    if (paths.length === 0) return Effect.succeed([])
+    let zxid = -1n
+    const onZxid = (answered: bigint) => {
+      zxid = answered
+    }
+    const made = all<string, ReadOp, Rejection>(paths, (path) => {
+      const serverPath = toServerPath(core.chroot, path)
+      return serverPath instanceof Error ? serverPath : new GetData(serverPath, false)
+    })
+    const request = made instanceof Error ? made : new MultiRead(made)
+    return Effect.map(
+      run(core, multiReadOperation, request, "", { onZxid }),
+      (items) =>
+        items.map((item, index): EachObserved => {
+          if (item._tag === "Data") return Result.succeed({ zxid, node: Option.some(item.node) })
+          // The answer that there is no such node tells the moment too.
+          if (item._tag === "Error" && item.code === Code.noNode) return Result.succeed({ zxid, node: Option.none() })
+          const code = item._tag === "Error" ? item.code : Code.unimplemented
+          return Result.fail(fromCode(code, getDataThatIsThere, paths[index]!, undefined))
+        })
+    )
+  })
+
+type EachObserved = Result.Result<Observed<NodeData>, NoAuth | ServerError>
+
+/** That it is missing is an answer. */
+const getDataThatIsThere = operation("getData", "NoAuth")
+
+export const makeTransactions = (core: Core): Pick<ZkClient, "multi" | "multiRead" | "observeEach"> => ({
   multi: (ops) => runMulti(core, ops),
+  observeEach: (paths) => observeEach(core, paths),
   multiRead: (ops) => {
     if (ops.length === 0) return Effect.succeed([] as never)
     const made = all<ZkTransaction.ReadOp, ReadOp, Rejection>(ops, (op) => {
