@@ -138,8 +138,14 @@ export interface ZkSession {
    * of the session timeout at most, and returns at once when there is none: the removal then goes on in the background,
    * in the client's scope, until it is confirmed or the session is over. Never fails and cannot be interrupted. A node
    * that may not be deleted for want of rights is logged as a warning; it goes with the session.
+   *
+   * With `onlyOwn` a look at the node comes first, for names that others may use as well: a node of theirs is left alone,
+   * and ours is `missing` then. A node that they make between the look and the removal cannot be told apart.
    */
-  readonly remove: (path: string) => Effect.Effect<Removal>
+  readonly remove: (
+    path: string,
+    options?: { readonly onlyOwn?: boolean | undefined }
+  ) => Effect.Effect<Removal>
   /**
    * Creates an ephemeral node that goes when the scope is closed, or with the session. Its name carries a mark, as with
    * `ZkClient.createProtected`, so that a lost answer leads neither to a second node nor to one that nobody knows of.

@@ -12,9 +12,10 @@ import type { Data } from "../../ZkTransaction.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
 import type { ExecuteOptions } from "../engine.ts"
 import { pause } from "../passing.ts"
+import { Exists, Sync } from "../protocol/requests.ts"
 import type { Core } from "./core.ts"
 import { run, traced } from "./core.ts"
-import { toDelete } from "./input.ts"
+import { toDelete, toServerPath } from "./input.ts"
 import { operations } from "./operations.ts"
 import { protectedCreate } from "./resolve.ts"
 import { runMulti } from "./transactions.ts"
@@ -22,17 +23,43 @@ import { runMulti } from "./transactions.ts"
 /** A third of the session's time: a server that has been silent for that long is not worth waiting for. */
 const patience = (core: Core): Duration.Duration => Duration.millis(core.engine.timeout() / 3)
 
-const removeOnce = (core: Core, path: string, options: ExecuteOptions) => {
-  const request = toDelete(core.chroot, path, undefined)
-  return run(core, operations.delete, request, path, { ...options, whileClosing: true }).pipe(
+type Execute = Pick<ExecuteOptions, "sameConnection">
+
+const deleteOnce = (core: Core, path: string, execute: Execute, version: number | undefined) => {
+  const request = toDelete(core.chroot, path, version)
+  return run(core, operations.delete, request, path, { ...execute, expected: version, whileClosing: true }).pipe(
     Effect.as<Removal>("removed"),
     Effect.catchTag("NoNode", () => Effect.succeed<Removal>("missing"))
   )
 }
 
+/** Leaves alone what others have made by the same name. */
+const deleteOwnOnce = (core: Core, path: string, execute: Execute): ReturnType<typeof deleteOnce> => {
+  const options: ExecuteOptions = { ...execute, whileClosing: true }
+  const serverPath = toServerPath(core.chroot, path)
+  if (serverPath instanceof Error) return Effect.fail(serverPath)
+  const look = run(core, operations.exists, new Exists(serverPath, false), path, options).pipe(
+    Effect.catchTag("NoNode", () => Effect.succeed(undefined))
+  )
+  // On the connection on which it was asked for, a node that is still being made is seen; another server may be behind.
+  const isBehind = execute.sameConnection !== true
+  const synced = isBehind ? Effect.andThen(run(core, operations.sync, new Sync(serverPath), path, options), look) : look
+  return Effect.flatMap(synced, (stat) => {
+    if (stat === undefined || stat.ephemeralOwner !== core.session) return Effect.succeed<Removal>("missing")
+    return Effect.catchTag(
+      deleteOnce(core, path, execute, stat.version),
+      "BadVersion",
+      () => deleteOwnOnce(core, path, execute)
+    )
+  })
+}
+
+const removeOnce = (core: Core, path: string, onlyOwn: boolean, execute: Execute) =>
+  onlyOwn ? deleteOwnOnce(core, path, execute) : deleteOnce(core, path, execute, undefined)
+
 /** Goes on until it is known that the node is gone, which it is with its session at the latest. */
-const removeAtLast = (core: Core, path: string): Effect.Effect<void> =>
-  Effect.catch(Effect.asVoid(removeOnce(core, path, {})), (error) => {
+const removeAtLast = (core: Core, path: string, onlyOwn: boolean): Effect.Effect<void> =>
+  Effect.catch(Effect.asVoid(removeOnce(core, path, onlyOwn, {})), (error) => {
     switch (error._tag) {
       case "SessionExpired":
       case "SessionClosed":
@@ -43,20 +70,20 @@ const removeAtLast = (core: Core, path: string): Effect.Effect<void> =>
       case "InvalidInput":
         return Effect.logWarning(`${path} stays until its session ends: ${error.message}`)
       default:
-        return Effect.andThen(Effect.sleep(pause), removeAtLast(core, path))
+        return Effect.andThen(Effect.sleep(pause), removeAtLast(core, path, onlyOwn))
     }
   })
 
 /** The removal runs in a fiber of its own, so that nothing that happens to the caller stops it. */
-const makeRemove = (core: Core, path: string): Effect.Effect<Removal> => {
+const makeRemove = (core: Core, path: string, onlyOwn = false): Effect.Effect<Removal> => {
   const outcome = Deferred.makeUnsafe<Removal>()
   let begun = false
   const settle = (removal: Removal) => Deferred.doneUnsafe(outcome, Effect.succeed(removal))
   const later = Effect.suspend(() => {
     settle("pending")
-    return removeAtLast(core, path)
+    return removeAtLast(core, path, onlyOwn)
   })
-  const now = removeOnce(core, path, { sameConnection: true }).pipe(
+  const now = removeOnce(core, path, onlyOwn, { sameConnection: true }).pipe(
     Effect.matchEffect({ onSuccess: (removal) => Effect.sync(() => settle(removal)), onFailure: () => later }),
     Effect.ensuring(Effect.sync(() => settle("pending")))
   )
@@ -141,7 +168,7 @@ const makeSession = (core: Core, sessionId: bigint, makeClient: (core: Core) => 
     endUnsafe: () => endOf(core, sessionId),
     commit: (paths, options) => commit(bound, paths, options?.urgent === true),
     ended: awaitEnd(core, sessionId),
-    remove: (path) => Effect.suspend(() => makeRemove(bound, path)),
+    remove: (path, options) => Effect.suspend(() => makeRemove(bound, path, options?.onlyOwn)),
     createEphemeral: (path, data, options) =>
       traced("createEphemeral", path, createEphemeral(bound, path, data, options))
   }
