@@ -1,4 +1,5 @@
 /** An ephemeral node that is there as long as a scope: through deletions, lost sessions and other people's nodes. */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -6,25 +7,32 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { Acl } from "../../ZkAcl.ts"
-import type { CreateError, ZkClient } from "../../ZkClient.ts"
+import type { CreateError, NodeData, ZkClient } from "../../ZkClient.ts"
+import type { BadVersion } from "../../ZkError.ts"
 import { NodeExists } from "../../ZkError.ts"
 import type { MirrorNode } from "../../ZkMirror.ts"
 import type { ZkSession } from "../../ZkSession.ts"
 import type { Stat } from "../../ZkStat.ts"
-import { maxTries } from "../contention.ts"
+import { backOff, maxTries } from "../contention.ts"
+import { isPassing } from "../passing.ts"
 
 export interface Keeper {
   /** Writes the data; the node, if it was gone, is there again with it. */
   readonly set: (data: Uint8Array) => Effect.Effect<Stat, CreateError>
+  /** Makes the node anew if it is gone, without waiting for the copy to tell. */
+  readonly restore: Effect.Effect<void, CreateError>
+  /** What was read, or written by other ways, is what the node is to hold. */
+  readonly onSeen: (node: Pick<NodeData, "data" | "stat">) => void
 }
 
 /** How long to wait before what has failed is tried again. */
 const again = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("15 seconds")]).pipe(Schedule.jittered)
 
 class Kept {
-  /** What the node is to hold. */
-  data: Uint8Array | null
-  session: ZkSession | undefined
+  private session: ZkSession | undefined
+  /** What the node is to hold, and the transaction that it is known from. */
+  private data: Uint8Array | null
+  private mzxid = -1n
   private readonly client: ZkClient
   private readonly path: string
   private readonly acl: ReadonlyArray<Acl> | undefined
@@ -40,22 +48,53 @@ class Kept {
     return stat.ephemeralOwner !== BigInt(0) && stat.ephemeralOwner === this.session?.sessionId
   }
 
-  /** Gives the node as it was made, or nothing if there is one already. */
-  readonly create: Effect.Effect<Stat | undefined, CreateError> = Effect.suspend(() => {
-    const { acl, data, path } = this
-    return Effect.flatMap(this.client.session, (session) => {
+  /** Others may write to it as well. What is told late, and was replaced since, does not count. */
+  onSeen({ data, stat }: Pick<NodeData, "data" | "stat">): void {
+    if (!this.isOwn(stat) || stat.mzxid <= this.mzxid) return
+    this.data = data
+    this.mzxid = stat.mzxid
+  }
+
+  /** Gives the node as it was made, or nothing if there is one already. By default with what it is to hold. */
+  readonly create = (data?: Uint8Array): Effect.Effect<Stat | undefined, CreateError> =>
+    Effect.flatMap(this.client.session, (session) => {
       this.session = session
-      return session.client.create(path, data, { mode: "ephemeral", acl, parents: true, idempotent: true }).pipe(
-        Effect.map(({ stat }) => stat),
+      const initial = data ?? this.data
+      const options = { mode: "ephemeral", acl: this.acl, parents: true, idempotent: true } as const
+      return session.client.create(this.path, initial, options).pipe(
+        Effect.map(({ stat }) => {
+          // Servers that have lost everything begin anew.
+          this.mzxid = -1n
+          this.onSeen({ data: initial, stat: stat! })
+          return stat
+        }),
         Effect.catchTag("NodeExists", () => Effect.succeed(undefined))
       )
     })
-  })
-}
 
-/** Nothing more can be done with the client. */
-const isOver = (error: { readonly _tag: string }): boolean =>
-  error._tag === "SessionClosed" || error._tag === "AuthFailed"
+  readonly write = (data: Uint8Array) =>
+    Effect.suspend(() =>
+      Effect.tap(
+        this.session!.client.setData(this.path, data),
+        (stat) => Effect.sync(() => this.onSeen({ data, stat }))
+      )
+    )
+
+  readonly remove = Effect.suspend(() =>
+    this.session === undefined ? Effect.void : Effect.asVoid(this.session.remove(this.path, { onlyOwn: true }))
+  )
+
+  /** Nothing more can be done with the client, which may be that of one session only. */
+  readonly isOver = (error: { readonly _tag: string }): Effect.Effect<boolean> => {
+    if (error._tag !== "SessionExpired") {
+      return Effect.succeed(error._tag === "SessionClosed" || error._tag === "AuthFailed")
+    }
+    return Effect.match(this.client.session, {
+      onSuccess: (session) => session.endUnsafe() !== undefined,
+      onFailure: (error) => !isPassing(error)
+    })
+  }
+}
 
 /** Ends with the scope, and the node with it. */
 export const keep = (
@@ -68,64 +107,88 @@ export const keep = (
     const { path } = node
     const kept = new Kept(client, path, data, acl)
     const turn = yield* Semaphore.make(1)
-    yield* Effect.addFinalizer(() =>
-      Effect.flatMap(node.state, (state) => {
-        // What was made and not seen yet is our own.
-        const isOthers = state._tag === "Present" && !kept.isOwn(state.node.stat)
-        return kept.session === undefined || isOthers ? Effect.void : kept.session.remove(path)
-      })
-    )
+    const ended = yield* Deferred.make<never>()
+    /** One at a time, and none after the end. */
+    const inTurn = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      turn.withPermit(Effect.raceFirst(Deferred.await(ended), effect))
+    yield* Effect.addFinalizer(() => Effect.andThen(Deferred.interrupt(ended), turn.withPermit(kept.remove)))
 
-    if ((yield* kept.create) === undefined) {
+    if ((yield* kept.create()) === undefined) {
       const found = yield* client.exists(path)
       if (Option.isSome(found) && found.value.ephemeralOwner === BigInt(0)) {
         return yield* new NodeExists({ operation: "make", path })
       }
     }
 
-    const makeAnew = turn.withPermit(kept.create).pipe(
+    const warn = (error: { readonly _tag: string; readonly message: string }, what: string) =>
+      Effect.flatMap(
+        kept.isOver(error),
+        (isOver) => isOver ? Effect.void : Effect.logWarning(`${what}: ${error.message}`)
+      )
+    /** A node that goes before the copy has seen it: to the copy nothing has happened, so that nobody is told. */
+    const createAndSee = (tries: number): Effect.Effect<void, CreateError> =>
+      Effect.gen(function*() {
+        const created = yield* inTurn(kept.create())
+        yield* node.sync
+        if ((yield* node.state)._tag !== "Missing") return
+        // Others' node, which has gone, or may not be read.
+        if (created === undefined) return yield* new NodeExists({ operation: "make", path })
+        yield* backOff(tries)
+        return yield* createAndSee(tries + 1)
+      })
+    const makeAnew = createAndSee(1).pipe(
       Effect.tapError((error) =>
-        isOver(error) ? Effect.void : Effect.logWarning(`${path} cannot be made anew: ${error.message}`)
+        error._tag === "NodeExists" ? Effect.void : warn(error, `${path} cannot be made anew`)
       ),
-      Effect.retry({ schedule: again, while: (error) => !isOver(error) })
+      Effect.retry({ schedule: again, while: (error) => Effect.map(kept.isOver(error), (isOver) => !isOver) })
     )
     yield* node.changes.pipe(
-      Stream.runForEach((state) =>
-        Option.isNone(state) ? Effect.asVoid(makeAnew) : Effect.sync(() => {
-          // Others may have written to it.
-          if (kept.isOwn(state.value.stat)) kept.data = state.value.data
-        })
-      ),
-      Effect.catch((error) =>
-        isOver(error) ? Effect.void : Effect.logWarning(`${path} is not followed any more: ${error.message}`)
-      ),
+      Stream.runForEach((state) => Option.isNone(state) ? makeAnew : Effect.sync(() => kept.onSeen(state.value))),
+      // One that may not be read now may be missing later.
+      Effect.tapError((error) => warn(error, `${path} cannot be followed`)),
+      Effect.retry({ schedule: again, while: ({ _tag }) => _tag === "NoAuth" }),
+      Effect.ignore,
       // Ahead of the finalizer above, so that nothing is made after the end.
       Effect.forkScoped({ startImmediately: true })
     )
 
-    const attempt = (tries: number): Effect.Effect<Stat, CreateError> =>
-      Effect.gen(function*() {
+    /** The copy knows, unless it has been cut off: then anything may have happened to the node. */
+    const isOwnNow = Effect.gen(function*() {
+      if ((yield* node.freshness)._tag === "Live") {
         const state = yield* node.state
-        if (state._tag === "Present" && kept.isOwn(state.node.stat)) {
-          const set = yield* Effect.result(kept.session!.client.setData(path, kept.data))
-          if (set._tag === "Success") return set.success
-          if (set.failure._tag === "BadVersion") return yield* Effect.die(set.failure)
-          if (set.failure._tag !== "NoNode" || tries === maxTries) return yield* set.failure
+        return state._tag === "Present" && kept.isOwn(state.node.stat)
+      }
+      yield* client.sync(path)
+      return Option.exists(yield* client.exists(path), (stat) => kept.isOwn(stat))
+    }).pipe(
+      // So is the node.
+      Effect.catchTag("SessionExpired", () => Effect.succeed(false))
+    )
+    const attempt = (data: Uint8Array, isOwn: boolean, tries: number): Effect.Effect<Stat, CreateError> =>
+      Effect.gen(function*() {
+        const write: Effect.Effect<Stat | undefined, BadVersion | CreateError> = isOwn
+          ? kept.write(data)
+          : kept.create(data)
+        const written = yield* Effect.result(write)
+        if (written._tag === "Success" && written.success !== undefined) return written.success
+        if (written._tag === "Failure") {
+          const { failure } = written
+          if (failure._tag === "BadVersion") return yield* Effect.die(failure)
+          // What was written in a session that is over has gone with it.
+          const isGone = failure._tag === "NoNode" || failure._tag === "SessionExpired"
+          if (!isGone || tries === maxTries) return yield* failure
+          return yield* attempt(data, false, tries + 1)
         }
-        const created = yield* kept.create
-        if (created !== undefined) return created
-        yield* node.sync
-        const found = yield* node.state
-        const isOwn = found._tag === "Present" && kept.isOwn(found.node.stat)
-        if (!isOwn || tries === maxTries) return yield* new NodeExists({ operation: "set", path })
-        return yield* attempt(tries + 1)
+        const found = yield* client.exists(path)
+        const isOthers = Option.isSome(found) && !kept.isOwn(found.value)
+        if (isOthers || tries === maxTries) return yield* new NodeExists({ operation: "set", path })
+        if (Option.isNone(found)) yield* backOff(tries)
+        return yield* attempt(data, Option.isSome(found), tries + 1)
       })
 
     return {
-      set: (next) =>
-        turn.withPermit(Effect.suspend(() => {
-          kept.data = next
-          return attempt(1)
-        }))
+      set: (next) => inTurn(Effect.flatMap(isOwnNow, (isOwn) => attempt(next, isOwn, 1))),
+      restore: inTurn(Effect.asVoid(kept.create())),
+      onSeen: (found) => kept.onSeen(found)
     }
   })

@@ -1,7 +1,8 @@
 /** One typed value in one node, as users have it. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CreateError, NodeData, VersionOptions } from "../../ZkClient.ts"
 import { ZkClient } from "../../ZkClient.ts"
@@ -24,11 +25,18 @@ type Options<A, I, RD, RE> =
   & ZkNode.ValueOptions<A, I, RD, RE>
   & (ZkNode.PersistentOptions<A> | ZkNode.EphemeralOptions<A>)
 
+/** What was begun ends at once if nothing comes of it. */
+const orNothing = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
+  Effect.flatMap(
+    Effect.acquireRelease(Scope.make(), (inner, exit) => Scope.close(inner, exit)),
+    (inner) => Effect.onError(Scope.provide(effect, inner), (cause) => Scope.close(inner, Exit.failCause(cause)))
+  )
+
 export const make = <A, I, RD, RE>(
   path: string,
   options: Options<A, I, RD, RE>
 ): Effect.Effect<ZkNode.ZkNode<A>, ZkNode.MakeError, ZkClient | Scope.Scope | RD | RE> =>
-  Effect.gen(function*() {
+  orNothing(Effect.gen(function*() {
     const client = yield* ZkClient
     const context = yield* Effect.context<RD | RE>()
     const reason = ZkPath.problem(path)
@@ -48,7 +56,9 @@ export const make = <A, I, RD, RE>(
 
     // -- what it begins with ------------------------------------------------------------------------------------------
 
-    const first = options.default === undefined ? undefined : yield* encode(options.default)
+    // For a node that is kept there is a value, be it undefined.
+    const hasDefault = options.mode === "ephemeral" || options.default !== undefined
+    const first = hasDefault ? yield* encode(options.default as A) : undefined
     const keeper = options.mode === "ephemeral" && first !== undefined
       ? yield* keep(client, node, first, acl)
       : undefined
@@ -59,8 +69,10 @@ export const make = <A, I, RD, RE>(
 
     // -- writes -------------------------------------------------------------------------------------------------------
 
+    /** What is written by other ways than the keeper's is to be kept as well, though the session ends at once. */
+    const told = (data: Uint8Array) => (stat: Stat) => Effect.sync(() => keeper?.onSeen({ data, stat }))
     const write = (data: Uint8Array, version: number | undefined): Effect.Effect<Stat, BadVersion | CreateError> => {
-      if (version !== undefined) return client.setData(path, data, { version })
+      if (version !== undefined) return Effect.tap(client.setData(path, data, { version }), told(data))
       if (keeper !== undefined) return keeper.set(data)
       const createOrSet = client.createOrSet(path, data, { acl })
       return Effect.flatMap(
@@ -80,6 +92,7 @@ export const make = <A, I, RD, RE>(
       const replace = (found: Option.Option<NodeData>, data: Uint8Array): Effect.Effect<boolean, CreateError> => {
         if (Option.isSome(found)) {
           return client.setData(path, data, { version: found.value.stat.version, idempotent: true }).pipe(
+            Effect.tap(told(data)),
             Effect.as(true),
             Effect.catchTags({
               BadVersion: () => Effect.succeed(false),
@@ -87,20 +100,22 @@ export const make = <A, I, RD, RE>(
             })
           )
         }
-        const create = keeper === undefined
-          ? Effect.asVoid(client.create(path, data, { acl, parents: true }))
-          : Effect.asVoid(keeper.set(data))
+        const create = client.create(path, data, { acl, parents: true })
         return Effect.catchTag(Effect.as(create, true), "NodeExists", () => Effect.succeed(false))
       }
       const attempt = (tries: number): Effect.Effect<A, Failure, R> =>
         Effect.gen(function*() {
           const found = yield* client.getDataOption(path)
-          const before = Option.isSome(found) ? yield* decode(found.value) : options.default
-          if (before === undefined && Option.isNone(found)) return yield* new NoNode({ operation: "update", path })
-          // A value that is undefined is one, if it was read.
-          const made = f(before as A)
-          const value = Effect.isEffect(made) ? yield* made : made
-          if (yield* replace(found, yield* encode(value))) return value
+          if (Option.isNone(found) && keeper !== undefined) {
+            // It is about to be there again, with its last value, which others may change as soon as it is.
+            yield* keeper.restore
+          } else {
+            if (Option.isNone(found) && !hasDefault) return yield* new NoNode({ operation: "update", path })
+            // A value that is undefined is one, if it was read.
+            const made = f(Option.isSome(found) ? yield* decode(found.value) : options.default as A)
+            const value = Effect.isEffect(made) ? yield* made : made
+            if (yield* replace(found, yield* encode(value))) return value
+          }
           if (tries === maxTries) return yield* new Conflict({ operation: "update", path, tries })
           yield* backOff(tries)
           // A server that is behind would show the same again.
@@ -143,4 +158,4 @@ export const make = <A, I, RD, RE>(
       update,
       delete: node.delete
     }
-  })
+  }))
