@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { WatchKind, ZkClient } from "../../ZkClient.ts"
 import type { SessionError } from "../../ZkError.ts"
-import { OperationTimeout } from "../../ZkError.ts"
+import { OperationTimeout, SessionClosed, SessionExpired } from "../../ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "../../ZkEvent.ts"
 import type { Freshness } from "../../ZkMirror.ts"
 import * as ZkState from "../../ZkState.ts"
@@ -50,11 +50,19 @@ export const seen = <A, E, R>(
 ): Effect.Effect<A, E | CatchUpError, R> =>
   Effect.tap(write, () =>
     // The write was applied: what comes too late is the sight of it.
-    Effect.catchTag(
-      catchUp,
-      "OperationTimeout",
-      ({ timeout }) => Effect.fail(new OperationTimeout({ operation, path, maybeApplied: true, timeout }))
-    ))
+    Effect.mapError(catchUp, (error) => {
+      const outcome = { operation, path, maybeApplied: true }
+      switch (error._tag) {
+        case "OperationTimeout":
+          return new OperationTimeout({ ...outcome, timeout: error.timeout })
+        case "SessionExpired":
+          return new SessionExpired({ ...outcome, sessionId: error.sessionId })
+        case "SessionClosed":
+          return new SessionClosed(outcome)
+        default:
+          return error
+      }
+    }))
 
 /** Fresh while there is a connection and nothing that was missed is left to be read. */
 class FreshnessOf {
