@@ -49,7 +49,7 @@ const within = (store: Store<unknown>, limit: Duration.Duration): Effect.Effect<
   })
 
 /** That reads can be `TooStale` only the public constructors can say: their types know whether there is a limit. */
-const readAs = <K extends string | number, V, W>(
+const readAs = <K extends string | number, V, W extends { readonly _tag: string }>(
   store: Store<W>,
   values: Values<K, V>,
   options: ZkDict.ReadOptions,

@@ -75,7 +75,7 @@ const transactDocument = <A, E, R>(
   /** Gives whether it was written; if not, somebody else was faster. */
   const write = (node: Option.Option<NodeData>, data: string): Effect.Effect<boolean, StoreWriteError> =>
     Option.isNone(node)
-      ? Effect.as(client.create(path, data, { acl, parents: true }), true).pipe(
+      ? Effect.as(client.create(path, data, { acl, parents: true, idempotent: true }), true).pipe(
         Effect.catchTags({
           NodeExists: () => Effect.succeed(false),
           EphemeralOnLocalSession: Effect.die

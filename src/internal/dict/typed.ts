@@ -7,10 +7,11 @@ import type { DecodeError, EncodeError } from "../../ZkCodec.ts"
 import type { Change, Transaction, ZkDict } from "../../ZkDict.ts"
 import type { InvalidKey } from "./dictErrors.ts"
 import { KeyNotFound } from "./dictErrors.ts"
+import { settled } from "./settled.ts"
 import type { Entry, Store, StoreChange, Transaction as StoreTransaction, Unreadable } from "./store.ts"
 import type { Values } from "./values.ts"
 
-export const typed = <K extends string | number, V, E, W extends E>(
+export const typed = <K extends string | number, V, E extends { readonly _tag: string }, W extends E>(
   store: Store<W>,
   values: Values<K, V>,
   /** Whether what is shown may be given. */
@@ -98,15 +99,26 @@ export const typed = <K extends string | number, V, E, W extends E>(
       key,
       (name) =>
         Effect.flatMap(encode(name, value), (data) =>
-          store.transact((transaction) =>
-            Effect.flatMap(transaction.read(name), (entry) => {
-              if (entry !== undefined) {
-                return decode(name, entry)
-              }
-              transaction.write(name, data)
-              // What everybody else will read.
-              return decode(name, { data })
-            })
+          settled(
+            store.transact((transaction) =>
+              Effect.flatMap(transaction.read(name), (entry) => {
+                if (entry !== undefined) {
+                  return decode(name, entry)
+                }
+                transaction.write(name, data)
+                // What everybody else will read.
+                return decode(name, { data })
+              })
+            ),
+            Effect.andThen(
+              store.sync,
+              store.transact((transaction) =>
+                Effect.flatMap(
+                  transaction.read(name),
+                  (entry) => entry === undefined ? Effect.succeedNone : Effect.asSome(decode(name, entry))
+                )
+              )
+            )
           ))
     )
 

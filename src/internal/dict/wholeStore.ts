@@ -8,6 +8,7 @@ import type { Conflict } from "../../ZkError.ts"
 import { PopInDoubt } from "./dictErrors.ts"
 import type { Entries } from "./mapView.ts"
 import { isSameBytes } from "./mapView.ts"
+import { settled } from "./settled.ts"
 import type { Entry, Store, StorePopError, StoreWriteError, Transaction } from "./store.ts"
 
 export class WholeTransaction implements Transaction {
@@ -34,6 +35,19 @@ export class WholeTransaction implements Transaction {
     for (const name of this.entries.keys()) if (this.isName(name)) this.write(name, undefined)
   }
 
+  has(name: string): boolean {
+    return this.entries.has(name)
+  }
+
+  holds(name: string, data: Uint8Array): boolean {
+    const present = this.entries.get(name)
+    return present !== undefined && isSameBytes(present, data)
+  }
+
+  get isEmpty(): boolean {
+    return ![...this.entries.keys()].some(this.isName)
+  }
+
   /** What it comes to; nothing if it is the same as before. */
   result(): Entries | undefined {
     const next = new Map(this.entries)
@@ -56,23 +70,55 @@ export type Transact<W> = <A, E, R>(
   body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E | StoreWriteError | Conflict | W, R>
 
-export const wholeOperations = <W extends { readonly message: string }>(
-  path: string,
-  transact: Transact<W>
-): Pick<Store<W>, "set" | "setAll" | "remove" | "clear" | "pop" | "transact"> => ({
-  set: (name, data) => transact("set", (transaction) => Effect.sync(() => transaction.write(name, data))),
-  setAll: (all) =>
-    transact("setAll", (transaction) =>
+/** Looks, in a transaction that writes nothing. */
+const isSo = <A, W>(
+  transact: Transact<W>,
+  operation: string,
+  test: (transaction: WholeTransaction) => boolean,
+  result: A
+) =>
+  transact(
+    operation,
+    (transaction) => Effect.sync(() => test(transaction) ? Option.some(result) : Option.none<A>())
+  )
+
+const setAll = <W extends { readonly _tag: string }>(
+  transact: Transact<W>,
+  operation: string,
+  all: ReadonlyArray<readonly [name: string, data: Uint8Array]>
+) =>
+  settled(
+    transact(operation, (transaction) =>
       Effect.sync(() => {
         for (const [name, data] of all) transaction.write(name, data)
       })),
-  remove: (name) =>
-    transact("remove", (transaction) =>
+    isSo(
+      transact,
+      operation,
+      (transaction) => [...new Map(all)].every(([name, data]) => transaction.holds(name, data)),
+      undefined
+    )
+  )
+
+export const wholeOperations = <W extends { readonly _tag: string; readonly message: string }>(
+  path: string,
+  transact: Transact<W>
+): Pick<Store<W>, "set" | "setAll" | "remove" | "clear" | "pop" | "transact"> => ({
+  set: (name, data) => setAll(transact, "set", [[name, data]]),
+  setAll: (all) => setAll(transact, "setAll", all),
+  remove: (name) => {
+    const remove = transact("remove", (transaction) =>
       Effect.map(transaction.read(name), (entry) => {
         transaction.write(name, undefined)
         return entry !== undefined
-      })),
-  clear: transact("clear", (transaction) => Effect.sync(() => transaction.removeAll())),
+      }))
+    // What was lost was a write, so that there was something to remove.
+    return settled(remove, isSo(transact, "remove", (transaction) => !transaction.has(name), true))
+  },
+  clear: settled(
+    transact("clear", (transaction) => Effect.sync(() => transaction.removeAll())),
+    isSo(transact, "clear", (transaction) => transaction.isEmpty, undefined)
+  ),
   pop: <A>(name: string, decode: (entry: Entry) => Effect.Effect<A, DecodeError>) =>
     Effect.suspend(() => {
       let popped: Option.Option<A> = Option.none()
