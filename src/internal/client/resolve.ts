@@ -53,6 +53,14 @@ export const leftOpen = (lost: Lost, later: { readonly _tag: string }): Lost | S
   return later instanceof SessionClosed ? new SessionClosed(outcome) : lost
 }
 
+/**
+ * Reads again when their session ends before they are answered: the next one tells as much. Of a client that is bound to
+ * a session that fails at once.
+ */
+export const inTheNext = <A, E extends { readonly _tag: string }, R>(
+  reads: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => Effect.retry(reads, { times: maxTries, while: ({ _tag }) => _tag === "SessionExpired" })
+
 const syncAt = (core: Core, serverPath: string, path: string, options: ExecuteOptions) =>
   run(core, operations.sync, new Sync(serverPath), path, options)
 

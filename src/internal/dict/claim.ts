@@ -17,7 +17,16 @@ import type * as Scope from "effect/Scope"
 import type { NodeData, ZkClient } from "../../ZkClient.ts"
 import type { DecodeError } from "../../ZkCodec.ts"
 import type { MultiFailed, NoAuth, NodeExists, SessionError } from "../../ZkError.ts"
-import { Conflict, isSessionError, maybeApplied, NotEmpty } from "../../ZkError.ts"
+import {
+  Conflict,
+  ConnectionLoss,
+  isSessionError,
+  maybeApplied,
+  NotEmpty,
+  OperationTimeout,
+  SessionClosed,
+  SessionExpired
+} from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { EphemeralNode, ZkSession } from "../../ZkSession.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
@@ -51,12 +60,20 @@ const lowest = (names: ReadonlyArray<string>): string | undefined => {
  * What to do about a node that cannot be deleted for its children: when they are claims they go by themselves. Gives
  * whether to try again.
  */
-export const awaitClaims = (client: ZkClient, path: string): Effect.Effect<boolean, NoAuth | SessionError> =>
+export const awaitClaims = (
+  client: ZkClient,
+  path: string,
+  operation: string
+): Effect.Effect<boolean, NoAuth | Conflict | SessionError> =>
   client.getChildren(path).pipe(
     Effect.flatMap(({ children }) => {
       if (!children.every(isClaim)) return Effect.succeed(false)
       const first = lowest(children)
-      return first === undefined ? Effect.succeed(true) : awaitGone(client, ZkPath.join(path, first))
+      if (first === undefined) return Effect.succeed(true)
+      return Effect.flatMap(
+        awaitGone(client, ZkPath.join(path, first)),
+        (isGone) => isGone ? Effect.succeed(true) : Effect.fail(new Conflict({ operation, path, tries: 1 }))
+      )
     }),
     Effect.catchTag("NoNode", () => Effect.succeed(true))
   )
@@ -96,17 +113,26 @@ const findOut = (
       Effect.catchTag("SessionExpired", (expired) => findOut(client, session, claim, path, node, expired))
     )
   }
-  // A node that is still the same one was not deleted, nor will it be: requests of sessions that are over are refused.
+  // Where the claim is gone and the node is still the same one, the transaction was not applied, nor can it be. Servers
+  // may still know a session that ended by our own clock.
   if (error._tag === "SessionExpired") {
-    return Effect.andThen(
-      client.sync(path),
-      Effect.map(
-        client.exists(path),
-        (found) => Option.isSome(found) && found.value.czxid === node.stat.czxid ? "undone" : undefined
-      )
-    )
+    return Effect.gen(function*() {
+      yield* client.sync(path)
+      if (!(yield* awaitGone(client, claim.path))) return undefined
+      const found = yield* client.exists(path)
+      return Option.isSome(found) && found.value.czxid === node.stat.czxid ? "undone" : undefined
+    })
   }
   return Effect.succeed(undefined)
+}
+
+/** What became of a claim says nothing of the key: that is as it was. */
+const unapplied = <E>(path: string, error: E): E | SessionError => {
+  const outcome = { operation: "pop", path, maybeApplied: false }
+  if (error instanceof ConnectionLoss) return new ConnectionLoss({ ...outcome, reason: error.reason })
+  if (error instanceof OperationTimeout) return new OperationTimeout({ ...outcome, timeout: error.timeout })
+  if (error instanceof SessionExpired) return new SessionExpired({ ...outcome, sessionId: error.sessionId })
+  return error instanceof SessionClosed ? new SessionClosed(outcome) : error
 }
 
 const take = Effect.fnUntraced(function*<A>(
@@ -116,7 +142,8 @@ const take = Effect.fnUntraced(function*<A>(
   decode: (node: NodeData) => Effect.Effect<A, DecodeError>
 ): Effect.fn.Return<Attempt<A>, StorePopError<A> | NodeExists, Scope.Scope> {
   const claim = yield* session.createEphemeral(ZkPath.join(path, "pop-"), null, { sequential: true }).pipe(
-    Effect.catchTag("NoNode", () => Effect.succeed(undefined))
+    Effect.catchTag("NoNode", () => Effect.succeed(undefined)),
+    Effect.mapError((error) => unapplied(path, error))
   )
   if (claim === undefined) return Option.none<A>()
   const [node, { children }] = yield* Effect.all([session.client.getData(path), session.client.getChildren(path)], {
@@ -172,7 +199,10 @@ export const popNode = <A>(
         SessionExpired: (error) =>
           Effect.flatMap(
             Effect.result(client.session),
-            (next) => next._tag === "Success" ? Effect.succeed("again" as const) : Effect.fail(error)
+            (next) =>
+              next._tag === "Success" && next.success.endUnsafe() === undefined
+                ? Effect.succeed("again" as const)
+                : Effect.fail(error)
           )
       }),
       Effect.flatMap((outcome) => {

@@ -1,6 +1,7 @@
 /** A dictionary as the children of a node: a node a name, seen through one watch. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { NoAuth, SessionError } from "../../ZkError.ts"
@@ -10,9 +11,10 @@ import type { LiveTree } from "../cache/liveTree.ts"
 import { makeLiveTree } from "../cache/liveTree.ts"
 import { seen } from "../cache/upkeep.ts"
 import type { Lost } from "../client/resolve.ts"
-import { isLost, leftOpen } from "../client/resolve.ts"
+import { inTheNext, isLost, leftOpen } from "../client/resolve.ts"
 import { maxTries } from "../contention.ts"
 import { awaitClaims, popNode } from "./claim.ts"
+import { PopInDoubt } from "./dictErrors.ts"
 import { isSameBytes } from "./mapView.ts"
 import type { NodeStoreOptions } from "./root.ts"
 import { makeRoot } from "./root.ts"
@@ -39,7 +41,7 @@ const resolveSet = (
   const look = Effect.andThen(
     client.sync(path),
     Effect.all([client.getDataOption(path), client.exists(root)], { concurrency: 2 })
-  )
+  ).pipe(inTheNext)
   return Effect.flatMap(Effect.mapError(look, (later) => leftOpen(lost, later)), ([node, parent]) => {
     if (Option.isSome(node)) {
       if (isSameBytes(node.value.data, data)) return Effect.succeed(true)
@@ -115,11 +117,16 @@ const removeNode = (
         if (error._tag === "NotEmpty") {
           if (tries === maxTries) return Effect.fail(new Conflict({ operation: "remove", path, tries }))
           return Effect.flatMap(
-            awaitClaims(client, path),
+            Effect.mapError(
+              awaitClaims(client, path, "remove"),
+              (later) => lost !== undefined && "maybeApplied" in later ? leftOpen(lost, later) : later
+            ),
             (isGone) => isGone ? attempt(tries + 1, lost) : Effect.fail(error)
           )
         }
         if (isLost(error) && tries < maxTries) return attempt(tries + 1, error)
+        // The session ends while we look: the next one tells as much.
+        if (lost !== undefined && error._tag === "SessionExpired" && tries < maxTries) return attempt(tries + 1, lost)
         return Effect.fail(lost !== undefined && "maybeApplied" in error ? leftOpen(lost, error) : error)
       })
     )
@@ -181,7 +188,18 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
     setAll: (all) => Effect.forEach(all, ([name, data]) => set(name, data), { concurrency, discard: true }),
     remove: (name) => seen(live, "remove", pathOf(name), remove(name)),
     clear: seen(live, "clear", root, clearNodes(options, remove)),
-    pop: (name, decode) => seen(live, "pop", pathOf(name), popNode(client, pathOf(name), decode)),
+    pop: (name, decode) => {
+      const path = pathOf(name)
+      return Effect.tap(popNode(client, path, decode), (popped) =>
+        Effect.mapError(
+          seen(live, "pop", path, Effect.void),
+          // Nobody else has the value.
+          (error) =>
+            Option.isNone(popped)
+              ? error
+              : new PopInDoubt({ path, value: Redacted.make(popped.value), reason: error.message })
+        ))
+    },
     transact: (body) => seen(live, "transact", root, transactNodes(options, body))
   }
 }

@@ -12,7 +12,7 @@ import type { MultiCause, NoAuth, SessionError } from "../../ZkError.ts"
 import { Conflict } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
-import { isLost, leftOpen } from "../client/resolve.ts"
+import { inTheNext, isLost, leftOpen } from "../client/resolve.ts"
 import type { Lost } from "../client/resolve.ts"
 import { backOff, maxTries } from "../contention.ts"
 import { awaitClaims } from "./claim.ts"
@@ -73,11 +73,16 @@ class Attempt implements Transaction {
     })
   }
 
-  /** Whether what is there now shows that the transaction was not applied, nor will be. */
-  isUndone(now: ReadonlyMap<string, NodeData | undefined>): boolean {
+  /**
+   * Whether what is there now shows that the transaction was not applied, nor will be. `sameNames`: no node has come or
+   * gone since before.
+   */
+  isUndone(now: ReadonlyMap<string, NodeData | undefined>, sameNames: boolean): boolean {
     return [...this.written].some(([name, data]) => {
       const before = this.seen.get(name)
       const after = now.get(name)
+      const comesOrGoes = (before === undefined) !== (data === undefined)
+      if (comesOrGoes && sameNames) return true
       if (before === undefined || after === undefined) return false
       if (before.stat.czxid !== after.stat.czxid) return false
       if (before.stat.version === after.stat.version || data === undefined) return true
@@ -106,7 +111,7 @@ const onRefused = (
       )
     case "NotEmpty":
       return Effect.flatMap(
-        awaitClaims(options.client, path),
+        awaitClaims(options.client, path, "transact"),
         (isGone) => isGone ? Effect.succeed(false) : Effect.fail(cause)
       )
     case "EphemeralOnLocalSession":
@@ -119,14 +124,20 @@ const onRefused = (
 const findOut = (
   options: NodeStoreOptions,
   attempt: Attempt,
+  before: bigint,
   lost: Lost
 ): Effect.Effect<boolean, NoAuth | SessionError> => {
-  const now = new Attempt(options)
-  for (const [name, data] of attempt.written) now.write(name, data)
-  const look = Effect.andThen(options.client.sync(options.root), now.readWritten)
+  const look = Effect.gen(function*() {
+    const now = new Attempt(options)
+    for (const [name, data] of attempt.written) now.write(name, data)
+    yield* options.client.sync(options.root)
+    yield* now.readWritten
+    const root = yield* options.client.exists(options.root)
+    return attempt.isUndone(now.seen, Option.isSome(root) && root.value.pzxid <= before)
+  })
   return Effect.flatMap(
-    Effect.mapError(look, (later) => leftOpen(lost, later)),
-    () => attempt.isUndone(now.seen) ? Effect.succeed(false) : Effect.fail(lost)
+    Effect.mapError(inTheNext(look), (later) => leftOpen(lost, later)),
+    (isUndone) => isUndone ? Effect.succeed(false) : Effect.fail(lost)
   )
 }
 
@@ -135,13 +146,14 @@ const commit = (options: NodeStoreOptions, attempt: Attempt): Effect.Effect<bool
     const ops = attempt.ops()
     // One thing that was read is as it was at that moment.
     if (attempt.written.size === 0 && ops.length <= 1) return Effect.succeed(true)
-    return options.client.multi(ops).pipe(
-      Effect.as(true),
-      Effect.catch((error) => {
-        if (error._tag === "MultiFailed") return onRefused(options, ops[error.index]!.path, error.cause)
-        return isLost(error) ? findOut(options, attempt, error) : Effect.fail(error)
-      })
-    )
+    return Effect.flatMap(options.client.lastZxid, (before) =>
+      options.client.multi(ops).pipe(
+        Effect.as(true),
+        Effect.catch((error) => {
+          if (error._tag === "MultiFailed") return onRefused(options, ops[error.index]!.path, error.cause)
+          return isLost(error) ? findOut(options, attempt, before, error) : Effect.fail(error)
+        })
+      ))
   })
 
 export const transactNodes = <A, E, R>(
