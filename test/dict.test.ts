@@ -45,7 +45,7 @@ describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, place }) => {
       assert.strictEqual(yield* config.get("language"), "en-US")
     }))
 
-  it.live("has no values but those that were set: defaults are not kept [M16] [M18]", () =>
+  it.live("has no values but those that were set: defaults are not kept [M16] [M18] [M19]", () =>
     Effect.gen(function*() {
       const { mine } = yield* place
       const dict = yield* mine(Schema.Number)
