@@ -21,13 +21,13 @@ import { pollUntil } from "../support/wait.ts"
 import { examine, judge, parseClaim } from "./exclusionJudge.ts"
 import { claimsPath, counterPath, lockPath, makeWorkers, type Worker } from "./exclusionWorkers.ts"
 import { numberFlag, random, textFlag } from "./flags.ts"
-import { mutants } from "./mutant.ts"
+import { mutants, mutantsOf } from "./mutant.ts"
 
 const seed = numberFlag("seed", randomInt(1_000_000))
 const duration = numberFlag("seconds", 60) * 1000
 const mutant = textFlag("mutant")
-if (mutant !== undefined && !(mutant in mutants)) {
-  throw new Error(`--mutant takes one of: ${Object.keys(mutants).join(", ")}`)
+if (mutant !== undefined && !mutantsOf("exclusion").includes(mutant)) {
+  throw new Error(`--mutant takes one of: ${mutantsOf("exclusion").join(", ")}`)
 }
 const logs = textFlag("logs")
 if (logs !== undefined) mkdirSync(logs)
