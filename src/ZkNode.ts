@@ -106,7 +106,8 @@ export interface ZkNode<in out A> extends Mirrored {
    * Writes the value. Creates the node where it is missing, with its parents, unless a version is given: then a missing one
    * is `NoNode`, and one of another version `BadVersion`.
    *
-   * In the mode `ephemeral` a node of somebody else's session is `NodeExists`, and left alone.
+   * In the mode `ephemeral` a node of somebody else's session is `NodeExists`, and left alone, unless a version is given.
+   * What could not be set is not kept for later.
    */
   readonly set: (
     value: A,
@@ -115,7 +116,8 @@ export interface ZkNode<in out A> extends Mirrored {
   /**
    * Reads the value from the server, and writes what the function makes of it if nobody else has written meanwhile;
    * otherwise once more, 32 times at most, then `Conflict`. A missing node is taken for one with the default value, if
-   * there is a default, and is `NoNode` otherwise. Gives the new value.
+   * there is a default, and is `NoNode` otherwise. In the mode `ephemeral` a missing one is made anew first, with its last
+   * value. Gives the new value.
    */
   readonly update: <E = never, R = never>(
     f: (value: A) => A | Effect.Effect<A, E, R>
@@ -190,5 +192,5 @@ export type MakeError = EncodeError | CreateError | QuotaExceeded
  */
 export const make: <A, I, RD = never, RE = never>(
   path: string,
-  options: ValueOptions<A, I, RD, RE> & (PersistentOptions<A> | EphemeralOptions<A>)
+  options: ValueOptions<A, I, RD, RE> & (PersistentOptions<NoInfer<A>> | EphemeralOptions<NoInfer<A>>)
 ) => Effect.Effect<ZkNode<A>, MakeError, ZkClient | Scope.Scope | RD | RE> = internal.make
