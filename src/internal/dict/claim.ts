@@ -11,9 +11,10 @@
  * transaction is lost, whether the claim is still there tells what became of it, as long as the session lives.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { NodeData, ZkClient } from "../../ZkClient.ts"
 import type { DecodeError } from "../../ZkCodec.ts"
 import type { MultiFailed, NoAuth, NodeExists, SessionError } from "../../ZkError.ts"
@@ -182,6 +183,20 @@ const take = Effect.fnUntraced(function*<A>(
   )
 })
 
+/**
+ * The claim that was not deleted with the node is deleted in the background: where a server is silent nobody has to wait
+ * for that.
+ */
+const withClaim = <A, E>(take: Effect.Effect<Attempt<A>, E, Scope.Scope>): Effect.Effect<Attempt<A>, E> =>
+  Effect.acquireUseRelease(
+    Scope.make(),
+    (scope) => Effect.provideService(take, Scope.Scope, scope),
+    (scope, exit) => {
+      const isTaken = Exit.isSuccess(exit) && exit.value !== "again"
+      return isTaken ? Effect.void : Effect.forkDetach(Scope.close(scope, exit), { startImmediately: true })
+    }
+  )
+
 /** Deletes a node, and gives what it held to nobody but the caller; none if there is no such node. */
 export const popNode = <A>(
   client: ZkClient,
@@ -189,7 +204,7 @@ export const popNode = <A>(
   decode: (node: NodeData) => Effect.Effect<A, DecodeError>
 ): Effect.Effect<Option.Option<A>, StorePopError<A>> => {
   const attempt = (tries: number): Effect.Effect<Option.Option<A>, StorePopError<A>> =>
-    Effect.flatMap(client.session, (session) => Effect.scoped(take(client, session, path, decode))).pipe(
+    Effect.flatMap(client.session, (session) => withClaim(take(client, session, path, decode))).pipe(
       Effect.catchTags({
         // The node has gone while its claim was looked for: with the claim's session, or by way of a lower claim.
         NoNode: () => Effect.succeed("again" as const),
