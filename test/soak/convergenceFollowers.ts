@@ -42,14 +42,20 @@ export class Tale {
   readonly told: Array<Told> = []
   /** What it has come to. */
   readonly now = new Map<string, string>()
+  count = 0
   /** When it was told something last. */
   last = 0
 
   push(told: Told): void {
     this.told.push(told)
-    this.last = performance.now()
+    this.heard()
     if (told.value === undefined) this.now.delete(told.key)
     else this.now.set(told.key, told.value)
+  }
+
+  heard(): void {
+    this.count++
+    this.last = performance.now()
   }
 }
 
@@ -178,13 +184,15 @@ const followNodes = (
 const followNames = (mirror: ZkMirror.ZkMirror): Effect.Effect<Live, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     const node = yield* mirror.node(root)
+    const tale = new Tale()
     let last: ReadonlyArray<string> = []
     const fiber = yield* run(node.childrenChanges, (state) => {
       last = Option.getOrElse(state, () => [])
+      tale.heard()
     })
     return {
       what: "the children of a mirrored node",
-      tale: new Tale(),
+      tale,
       namesOnly: true,
       // What was told last and what is shown have to be the same: a name that is but in one of them is wrong.
       shown: Effect.map(node.childrenState, (state) => {
