@@ -123,11 +123,12 @@ describe("a node that is kept", () => {
   it.live("a node that could not be made leaves nothing though its scope goes on, nor does one that was interrupted anywhere [PN-05]", () =>
     Effect.gen(function*() {
       let interrupted = 0
-      for (let at = 0; at < 14; at++) {
+      for (let point = 0; point < 42; point++) {
         yield* Effect.scoped(Effect.gen(function*() {
           const { close, mine, other, proxy, root } = yield* closable
           const paths = [`${root}/p/none`, `${root}/theirs`, `${root}/persistent`]
-          const path = paths[at % 3]!
+          const path = paths[point % 3]!
+          const at = Math.floor(point / 3)
           yield* other.create(paths[1]!, "7", { mode: "ephemeral" })
           yield* other.create(paths[2]!, "7")
           yield* proxy.forget
@@ -151,7 +152,7 @@ describe("a node that is kept", () => {
           assert.strictEqual((yield* other.getData(paths[2]!)).text, "7")
         }))
       }
-      assert.isAtLeast(interrupted, 6)
+      assert.isAtLeast(interrupted, 24)
     }))
 
   it.live("an interrupted make takes its node back at once, not with the client [PN-05]", () =>
@@ -336,7 +337,7 @@ describe("writing a node that is kept", () => {
         Effect.gen(function*() {
           while (!isDone) {
             yield* Effect.match(other.delete(path), { onSuccess: () => void deleted++, onFailure: () => {} })
-            yield* Effect.sleep("3 millis")
+            yield* Effect.sleep("20 millis")
           }
         })
       )
@@ -347,6 +348,28 @@ describe("writing a node that is kept", () => {
       assert.isAbove(deleted, 3)
       yield* valueBecomes(node, 100)
       assert.strictEqual(yield* isOf(other, path, yield* sessionOf(zk)), 100)
+    }))
+
+  it.live("an update notices that the node was made anew, though its version is the same [NODE-KEPT-UPDATE]", () =>
+    Effect.gen(function*() {
+      const { other, root, zk } = yield* pair
+      const path = `${root}/a`
+      const node = yield* keptNumber(zk, path, 0)
+      const versions: Array<number> = []
+      const result = yield* node.update((n) =>
+        Effect.gen(function*() {
+          versions.push((yield* other.getData(path)).stat.version)
+          if (versions.length > 1) return n + 1
+          yield* node.set(5)
+          yield* other.delete(path)
+          assert.strictEqual(yield* isOf(other, path, yield* sessionOf(zk)), 5)
+          versions.push((yield* other.getData(path)).stat.version)
+          return n + 1
+        }).pipe(Effect.orDie)
+      )
+      assert.deepStrictEqual(versions, [0, 0, 0])
+      assert.strictEqual(result, 6)
+      assert.strictEqual((yield* other.getData(path)).text, "6")
     }))
 
   it.live("takes one request, and one to see it [NODE-COST]", () =>

@@ -21,6 +21,11 @@ export interface Keeper {
   readonly set: (data: Uint8Array) => Effect.Effect<Stat, CreateError>
   /** Makes the node anew if it is gone, without waiting for the copy to tell. */
   readonly restore: Effect.Effect<void, CreateError>
+  /**
+   * A write that demands the version that was read. A node that is made anew begins with version 0 again: so it is not
+   * made anew meanwhile, and if it has been since then nothing is written, and this gives `false`.
+   */
+  readonly unlessNewer: <E>(read: Stat, write: Effect.Effect<boolean, E>) => Effect.Effect<boolean, E>
   /** What was read, or written by other ways, is what the node is to hold. */
   readonly onSeen: (node: Pick<NodeData, "data" | "stat">) => void
 }
@@ -46,6 +51,10 @@ class Kept {
 
   isOwn(stat: Stat): boolean {
     return stat.ephemeralOwner !== BigInt(0) && stat.ephemeralOwner === this.session?.sessionId
+  }
+
+  knowsNewer({ mzxid }: Stat): boolean {
+    return this.mzxid > mzxid
   }
 
   /** Others may write to it as well. What is told late, and was replaced since, does not count. */
@@ -188,6 +197,7 @@ export const keep = (
 
     return {
       set: (next) => inTurn(Effect.flatMap(isOwnNow, (isOwn) => attempt(next, isOwn, 1))),
+      unlessNewer: (read, write) => inTurn(Effect.suspend(() => kept.knowsNewer(read) ? Effect.succeed(false) : write)),
       restore: inTurn(Effect.asVoid(kept.create())),
       onSeen: (found) => kept.onSeen(found)
     }

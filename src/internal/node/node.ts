@@ -91,7 +91,8 @@ export const make = <A, I, RD, RE>(
       /** Gives whether it was written; if not, somebody else was faster. */
       const replace = (found: Option.Option<NodeData>, data: Uint8Array): Effect.Effect<boolean, CreateError> => {
         if (Option.isSome(found)) {
-          return client.setData(path, data, { version: found.value.stat.version, idempotent: true }).pipe(
+          const { stat } = found.value
+          const written = client.setData(path, data, { version: stat.version, idempotent: true }).pipe(
             Effect.tap(told(data)),
             Effect.as(true),
             Effect.catchTags({
@@ -99,6 +100,7 @@ export const make = <A, I, RD, RE>(
               NoNode: () => Effect.succeed(false)
             })
           )
+          return keeper === undefined ? written : keeper.unlessNewer(stat, written)
         }
         const create = client.create(path, data, { acl, parents: true })
         return Effect.catchTag(Effect.as(create, true), "NodeExists", () => Effect.succeed(false))
