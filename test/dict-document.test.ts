@@ -192,7 +192,7 @@ describe("a document", () => {
 
   it.live("takes many writes of one program at once, one after the other [DOC-TURNS]", () =>
     Effect.gen(function*() {
-      const { root, zk } = yield* pair
+      const { proxy, root, zk } = yield* proxiedPair()
       const dict = yield* numbers(zk, root + "/doc")
       const keys = Array.from({ length: 200 }, (_, i) => `k${i}`)
       yield* Effect.forEach(keys, (key) => dict.set(key, 1), { concurrency: "unbounded", discard: true })
@@ -200,6 +200,8 @@ describe("a document", () => {
       const popped = yield* Effect.forEach(keys, (key) => dict.pop(key), { concurrency: "unbounded" })
       assert.strictEqual(popped.length, 200)
       assert.strictEqual(yield* dict.size, 0)
+      // None had to be done twice.
+      assert.strictEqual((yield* proxy.stats()).ops["setData"], 399)
       // A transaction may write by itself meanwhile.
       yield* dict.transact(({ set }) => Effect.andThen(dict.getOrSet("a", 1), set("b", 2)))
       assert.deepStrictEqual(yield* dict.entries, [["a", 1], ["b", 2]])
