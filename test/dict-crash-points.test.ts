@@ -1,19 +1,16 @@
 /** Writes of dictionaries while connections are cut, sessions end and callers give up, at every event of the network. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as ZkClient from "../src/ZkClient.ts"
-import type { DecodeError } from "../src/ZkCodec.ts"
-import type * as ZkDict from "../src/ZkDict.ts"
-import { atEveryEvent, dictOf, documentOf, type Fault, type Rig } from "./support/dicting.ts"
+import { atEveryEvent, dictOf, documentOf, type Fault, type Rig, type Texts } from "./support/dicting.ts"
 import { ZkServer } from "./support/server.ts"
-
-type Dict = ZkDict.ZkDict<string, string, DecodeError, DecodeError>
 
 interface Scenario {
   readonly before: Readonly<Record<string, string>>
-  readonly run: (dict: Dict) => Effect.Effect<unknown, unknown>
+  readonly run: (dict: Texts) => Effect.Effect<unknown, unknown>
   readonly after: Readonly<Record<string, string>>
   /** Several writes: each for itself is done or not. */
   readonly inParts?: boolean
@@ -78,7 +75,7 @@ const scenarios: Record<string, Scenario> = {
 
 const kept = {
   nodes: {
-    make: (zk: ZkClient.ZkClient, root: string): Effect.Effect<Dict, unknown, Scope.Scope> => dictOf(zk, root),
+    make: (zk: ZkClient.ZkClient, root: string): Effect.Effect<Texts, unknown, Scope.Scope> => dictOf(zk, root),
     read: (zk: ZkClient.ZkClient, root: string) =>
       Effect.gen(function*() {
         const { children } = yield* zk.getChildren(root)
@@ -100,7 +97,7 @@ const prepare = (kind: keyof typeof kept, { after, before, inParts, isKnown, run
     const dict = yield* make(rig.ours, rig.root)
     yield* dict.setAll(Object.entries(before))
     return {
-      ours: run(dict as Dict),
+      ours: run(dict),
       check: ({ said }: { readonly said: string }, fault: Fault | undefined) =>
         Effect.gen(function*() {
           const found = sorted(yield* read(rig.rival, rig.root))
@@ -137,13 +134,85 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "120 seconds" })(
   (it) => {
     for (const kind of ["nodes", "document"] as const) {
       for (const [name, scenario] of Object.entries(scenarios)) {
-        it.effect(`${kind}: ${name} is done, or not, or says that nobody knows [M37] [M39] [X1]`, () =>
+        const ids = name === "getOrSet" ? "[M22] [M37] [M39] [X1]" : "[M37] [M39] [X1]"
+        it.effect(`${kind}: ${name} is done, or not, or says that nobody knows ${ids}`, () =>
           Effect.gen(function*() {
             const server = yield* ZkServer
             const outcomes = yield* atEveryEvent(`${kind}: ${name}`, server, prepare(kind, scenario))
             assert.isAbove(outcomes["done"] ?? 0, 10)
           }))
       }
+    }
+
+    for (const kind of ["nodes", "document"] as const) {
+      it.effect(`${kind}: while a rival counts, nothing is counted twice or not at all [M14] [X1] [DICT-RIVAL]`, () =>
+        Effect.gen(function*() {
+          const server = yield* ZkServer
+          yield* atEveryEvent(`${kind}: count`, server, (rig) =>
+            Effect.gen(function*() {
+              const { make, read } = kept[kind]
+              const [dict, theirs] = [yield* make(rig.ours, rig.root), yield* make(rig.rival, rig.root)]
+              const count = (dict: Texts) => dict.update("n", (n) => String(Number(n) + 1))
+              yield* dict.set("n", "0")
+              return {
+                ours: count(dict),
+                theirs: Effect.andThen(count(theirs), count(theirs)),
+                check: ({ said }) =>
+                  Effect.gen(function*() {
+                    const { n } = yield* read(rig.rival, rig.root)
+                    const isOpen = said === "interrupted" || said.endsWith("?")
+                    assert.include(said === "done" ? ["3"] : isOpen ? ["2", "3"] : ["2"], n)
+                  })
+              }
+            }))
+        }))
+
+      it.effect(`${kind}: while a rival asks for a default, both get the same [M21] [M22] [X1] [DICT-RIVAL]`, () =>
+        Effect.gen(function*() {
+          const server = yield* ZkServer
+          const outcomes = yield* atEveryEvent(`${kind}: default`, server, (rig) =>
+            Effect.gen(function*() {
+              const { make, read } = kept[kind]
+              const [dict, theirs] = [yield* make(rig.ours, rig.root), yield* make(rig.rival, rig.root)]
+              yield* dict.set("x", "x")
+              let given = ""
+              return {
+                ours: dict.getOrSet("k", "ours"),
+                theirs: Effect.map(theirs.getOrSet("k", "theirs"), (value) => (given = value)),
+                check: ({ exit }) =>
+                  Effect.gen(function*() {
+                    const { k } = yield* read(rig.rival, rig.root)
+                    assert.strictEqual(k, given)
+                    if (Exit.isSuccess(exit)) assert.strictEqual(exit.value, given)
+                  })
+              }
+            }))
+          // Whatever there is now is the answer.
+          assert.isUndefined(outcomes["ConnectionLoss?"])
+        }))
+
+      it.effect(`${kind}: while a rival sets and removes, done is done [M13] [X1] [DICT-RIVAL]`, () =>
+        Effect.gen(function*() {
+          const server = yield* ZkServer
+          yield* atEveryEvent(`${kind}: set and remove`, server, (rig) =>
+            Effect.gen(function*() {
+              const { make, read } = kept[kind]
+              const [dict, theirs] = [yield* make(rig.ours, rig.root), yield* make(rig.rival, rig.root)]
+              yield* dict.set("k", "before")
+              return {
+                ours: dict.set("k", "ours"),
+                theirs: Effect.andThen(theirs.remove("k"), theirs.set("l", "theirs")),
+                check: ({ said }) =>
+                  Effect.gen(function*() {
+                    const { k, l } = yield* read(rig.rival, rig.root)
+                    assert.strictEqual(l, "theirs")
+                    // The removal has come behind it, or ahead of it.
+                    assert.include([undefined, "ours"], k)
+                    if (said !== "done" && said !== "interrupted" && !said.endsWith("?")) assert.isUndefined(k)
+                  })
+              }
+            }))
+        }))
     }
   }
 )
