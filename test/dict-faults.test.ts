@@ -1,6 +1,7 @@
 /** Dictionaries through lost connections, ended sessions, silent servers and sizes beyond all limits. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -180,6 +181,28 @@ describe("while nobody answers", () => {
         )
       ])
       assert.lengthOf((yield* other.getChildren(`${root}/n`)).children, 8)
+    }))
+})
+
+describe("a write that was applied", () => {
+  it.live("says so, though the session ends before it can be seen [X1] [DICT-SEEN]", () =>
+    Effect.gen(function*() {
+      const { other, port, proxy, root, zk } = yield* proxiedPair()
+      const { client } = yield* zk.session
+      const dict: Texts = yield* dictOf(client, root)
+      yield* dict.set("k", "v")
+      // The answer comes, and nothing after it.
+      const rule = yield* proxy.rule({ kind: "reply", op: "setData" }, {
+        before: proxy.rule({ direction: "toClient", kind: "reply" }, "drop", { times: 1_000 })
+      })
+      const set = yield* Effect.forkChild(dict.set("k", "w"), { startImmediately: true })
+      yield* rule.fired
+      yield* proxy.awaitFrame({ kind: "reply", op: "setData" })
+      yield* expireThrough(proxy, port)
+      yield* proxy.heal
+      const error = yield* failsWith(Fiber.join(set), "SessionExpired")
+      assert.isTrue(error.maybeApplied)
+      assert.strictEqual((yield* other.getData(`${root}/k`)).text, json("w"))
     }))
 })
 
