@@ -115,7 +115,8 @@ export type WriteError =
   | SessionError
 
 /**
- * What can happen to any removal: as with any write, and `NotEmpty` where a key's node has children.
+ * What can happen to any removal: as with any write, and `NotEmpty` where a key's node has children; `Conflict` also where
+ * somebody is taking the value out and does not get done.
  *
  * @stability unstable
  * @category models

@@ -56,8 +56,8 @@ export class TooStale extends Data.TaggedError("TooStale")<{
 }
 
 /**
- * The answer to a `pop` was lost, and whether it has removed the key cannot be found out any more. If it has, nobody but
- * the receiver of this error has the value: `Redacted.value(error.value)`.
+ * The answer to a `pop` was lost, and whether it has removed the key cannot be found out any more; or it has, which was
+ * not seen in time. If it has, nobody but the receiver of this error has the value: `Redacted.value(error.value)`.
  *
  * @stability unstable
  * @category errors
