@@ -78,7 +78,7 @@ describe("keys as they are", () => {
           assert.strictEqual(yield* dict.get(key), 1)
           assert.deepStrictEqual(yield* dict.keys, [key])
           assert.deepStrictEqual((yield* other.getChildren(root)).children, [key])
-          assert.strictEqual(yield* dict.pop(key), 1)
+          assert.isTrue(yield* dict.remove(key))
         } else {
           refused.push(key)
           const uses: ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string }>> = [
