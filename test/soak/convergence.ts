@@ -1,7 +1,7 @@
 /**
  * Whether everything that is kept up to date ends up with what the servers have, and has told nothing but what was, while
  * connections break and sessions expire: `npm run convergence`, with `-- --seed 7` for another order, `--faults 20` for
- * a shorter run, `--keys 100` for a smaller one, and `--mutant event` for a library that is broken on purpose: then it has
+ * a shorter run, `--keys 100` for a smaller one, `--within 2000` for a machine that has other things to do, and `--mutant event` for a library that is broken on purpose: then it has
  * to find that.
  *
  * Another client (kazoo, if there is one) creates, sets and deletes keys below one root, deletes and makes them anew in one
@@ -31,7 +31,8 @@ const options = {
   keys: numberFlag("keys", 500),
   faultsPerRound: 10,
   rebuildEvery: 100,
-  sessionTimeout: 2_000
+  sessionTimeout: 2_000,
+  limit: numberFlag("within", 1_000)
 }
 const mutant = textFlag("mutant")
 const isMutant = process.env["ZK_MUTANT"] !== undefined

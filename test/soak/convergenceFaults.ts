@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ZkClient } from "../../src/ZkClient.ts"
 import { expireSession } from "../support/expire.ts"
-import type { FramePattern, ProxiedServerHandle, RuleHandle } from "../support/proxy.ts"
+import type { FramePattern, NetworkEvent, ProxiedServerHandle, RuleHandle } from "../support/proxy.ts"
 import { type RigError, rigError } from "../support/rigError.ts"
 import { sleep } from "../support/wait.ts"
 
@@ -36,14 +36,16 @@ export const makeFaults = (
     const sessions = new Set<bigint>()
     let connections = 0
     let frames = 0
-    yield* proxy.onEvent((event) => {
+    const onEvent = (event: NetworkEvent): void => {
       if (event.type === "open") connections++
       if (event.type !== "frame") return
       frames++
       if (event.session === undefined || event.session.timeout <= 0) return
       session = event.session
       sessions.add(event.session.sessionId)
-    })
+    }
+    for (const event of proxy.events) onEvent(event)
+    yield* proxy.onEvent(onEvent)
 
     const isBack = zk.stateChanges.pipe(Stream.filter((state) => state._tag === "Connected"), Stream.runHead)
     /** A connection that was made after this began, and is in use. */

@@ -79,7 +79,8 @@ const run = <A, E>(
 ): Effect.Effect<Fiber.Fiber<void, E>, never, Scope.Scope> =>
   Effect.forkScoped(Stream.runForEach(stream, (value) => Effect.sync(() => use(value))), { startImmediately: true })
 
-const isClaim = (name: string): boolean => name.includes("/")
+/** What there is for a moment below and beside a key that is popped. */
+const isClaim = (name: string): boolean => name.includes("/") || /^_c_.*-popped$/.test(name)
 
 export const followDict = (what: string, dict: Dict, restEvery = Infinity): Effect.Effect<Live, never, Scope.Scope> =>
   Effect.gen(function*() {
@@ -201,7 +202,7 @@ const followNames = (mirror: ZkMirror.ZkMirror): Effect.Effect<Live, unknown, Sc
         return new Map([...names].map((name) => [name, { value }]))
       }),
       freshness: node.freshness,
-      ignores: (key) => key === "",
+      ignores: (key) => key === "" || isClaim(key),
       tellsAll: false,
       fibers: [fiber]
     }

@@ -82,8 +82,8 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     what: "a write is complete when it was answered",
     mutations: [{
       file: "internal/cache/upkeep.ts",
-      from: "Effect.tap(write, () =>",
-      to: "Effect.tapError(write, () =>"
+      from: "Effect.mapError(catchUp, (error) => {",
+      to: "Effect.mapError(Effect.void as typeof catchUp, (error) => {"
     }]
   }
 }
