@@ -32,6 +32,7 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "120 seconds" })(
               check: (outcome, fault) =>
                 Effect.gen(function*() {
                   yield* untilChildless(rival, `${root}/k`)
+                  yield* untilChildless(rival, root, "k")
                   const left = yield* rival.getDataOption(`${root}/k`)
                   const { doubt, sure } = inHand(outcome)
                   if (Option.isSome(left)) {
@@ -68,6 +69,7 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "120 seconds" })(
               check: (outcome) =>
                 Effect.gen(function*() {
                   yield* untilChildless(rival, `${root}/k`)
+                  yield* untilChildless(rival, root, "k")
                   const { doubt, sure } = inHand(outcome)
                   const left = yield* rival.exists(`${root}/k`)
                   const owners = [sure, Option.getOrUndefined(got), Option.isSome(left) ? "v" : undefined]

@@ -33,10 +33,14 @@ export const documentOf = (client: ZkClient.ZkClient, path: string) =>
 /** What a key of `dictOf` holds on the server. */
 export const json = (value: string): string => JSON.stringify(value)
 
-/** Waits until a node has no children: what is done in the background is done in a moment. */
-export const untilChildless = (client: ZkClient.ZkClient, path: string): Effect.Effect<void, RigError> => {
+/** Waits until a node has no children besides this one: what is done in the background is done in a moment. */
+export const untilChildless = (
+  client: ZkClient.ZkClient,
+  path: string,
+  but?: string
+): Effect.Effect<void, RigError> => {
   const children = client.getChildren(path).pipe(
-    Effect.map(({ children }) => children),
+    Effect.map(({ children }) => children.filter((name) => name !== but)),
     Effect.catchTag("NoNode", () => Effect.succeed<ReadonlyArray<string>>([]))
   )
   return Effect.tryPromise({
