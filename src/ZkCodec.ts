@@ -13,7 +13,7 @@
  *
  * **Details**
  *
- * - Data that cannot be read is a {@link DecodeError}, a value that cannot be written an {@link EncodeError}. Both tell where
+ * - Data that cannot be read is a {@link ValueDecodeError}, a value that cannot be written an {@link ValueEncodeError}. Both tell where
  *   and what was expected, and never what was there: the bytes are `Redacted`, and messages that a schema makes up when it
  *   fails are left out. To explain what is expected, annotate the schema or the check (`expected`, `message`).
  * - What a schema throws is a defect, as it is everywhere in Schema. A transformation that can fail is a
@@ -75,7 +75,7 @@ const id = (tag: string): string => `effect-zookeeper/ZkCodec/${tag}`
  * @category errors
  * @since 0.1.0
  */
-export class DecodeError extends Schema.TaggedError<DecodeError>(id("DecodeError"))("DecodeError", {
+export class ValueDecodeError extends Schema.TaggedError<ValueDecodeError>(id("ValueDecodeError"))("ValueDecodeError", {
   path: Schema.String,
   reason: Schema.String,
   /**
@@ -97,7 +97,7 @@ export class DecodeError extends Schema.TaggedError<DecodeError>(id("DecodeError
  * @category errors
  * @since 0.1.0
  */
-export class EncodeError extends Schema.TaggedError<EncodeError>(id("EncodeError"))("EncodeError", {
+export class ValueEncodeError extends Schema.TaggedError<ValueEncodeError>(id("ValueEncodeError"))("ValueEncodeError", {
   path: Schema.String,
   reason: Schema.String
 }) {

@@ -20,7 +20,7 @@
  *   is too old. A connection that is silent is noticed after two thirds of the session timeout at most.
  * - A value is kept as JSON, unless `codec` says otherwise. What cannot be decoded concerns nobody but who asks for that
  *   key. Each read decodes anew: what is done to a value afterwards changes nothing but that value.
- * - A key is the name of a node, so that `a/b` and a few others are `InvalidKey`, before anything is sent: see
+ * - A key is the name of a node, so that `a/b` and a few others are `InvalidDictKey`, before anything is sent: see
  *   {@link escapedKey}. Nodes whose names are no keys are left alone, and not read.
  * - One watch serves a dictionary of any size. A change of one key costs one more read.
  * - Writes of one key by one dictionary are applied in the order in which they were begun. `set` is one request, `update`
@@ -60,13 +60,12 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as internal from "./internal/dict/dict.ts"
-import type { InvalidKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
+import type { InvalidDictKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
 import * as names from "./internal/dict/names.ts"
 import type { Acl } from "./ZkAcl.ts"
 import type { ZkClient } from "./ZkClient.ts"
-import type { DecodeError, EncodeError, ZkCodec } from "./ZkCodec.ts"
+import type { ValueDecodeError, ValueEncodeError, ZkCodec } from "./ZkCodec.ts"
 import type {
-  Conflict,
   EphemeralOnLocalSession,
   InvalidAcl,
   NoAuth,
@@ -76,11 +75,12 @@ import type {
   QuotaExceeded,
   ResponseTooLarge,
   SessionError,
-  StreamError
+  StreamError,
+  WriteConflict
 } from "./ZkError.ts"
 import type { Freshness } from "./ZkMirror.ts"
 
-export { InvalidKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
+export { InvalidDictKey, KeyNotFound, PopInDoubt, TooStale } from "./internal/dict/dictErrors.ts"
 
 // -- errors -----------------------------------------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ export type ReadError = NoAuth | ResponseTooLarge
  *
  * - `NoNode`: the root is missing and was not to be created.
  * - `NoChildrenForEphemerals`: the root is an ephemeral node.
- * - `Conflict`: the key came and went too often while it was written.
+ * - `WriteConflict`: the key came and went too often while it was written.
  *
  * @stability unstable
  * @category models
@@ -111,11 +111,11 @@ export type WriteError =
   | NoChildrenForEphemerals
   | InvalidAcl
   | QuotaExceeded
-  | Conflict
+  | WriteConflict
   | SessionError
 
 /**
- * What can happen to any removal: as with any write, and `NotEmpty` where a key's node has children; `Conflict` also where
+ * What can happen to any removal: as with any write, and `NotEmpty` where a key's node has children; `WriteConflict` also where
  * somebody is taking the value out and does not get done.
  *
  * @stability unstable
@@ -126,14 +126,14 @@ export type RemoveError = WriteError | NotEmpty
 
 /**
  * What can happen to a `pop`: as with any removal. `NoChildrenForEphemerals` also where a key is an ephemeral node, which
- * cannot be claimed; `EphemeralOnLocalSession` where the session may not claim anything; `Conflict` also where somebody
+ * cannot be claimed; `EphemeralOnLocalSession` where the session may not claim anything; `WriteConflict` also where somebody
  * else has claimed the key and does not get done.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export type PopError<V> = RemoveError | EphemeralOnLocalSession | InvalidKey | DecodeError | PopInDoubt<V>
+export type PopError<V> = RemoveError | EphemeralOnLocalSession | InvalidDictKey | ValueDecodeError | PopInDoubt<V>
 
 // -- models -----------------------------------------------------------------------------------------------------------
 
@@ -146,14 +146,14 @@ export type PopError<V> = RemoveError | EphemeralOnLocalSession | InvalidKey | D
  * @since 0.1.0
  */
 export type Change<K, V> =
-  | { readonly _tag: "Added"; readonly key: K; readonly value: Result.Result<V, DecodeError> }
+  | { readonly _tag: "Added"; readonly key: K; readonly value: Result.Result<V, ValueDecodeError> }
   | {
     readonly _tag: "Changed"
     readonly key: K
-    readonly value: Result.Result<V, DecodeError>
-    readonly previous: Result.Result<V, DecodeError>
+    readonly value: Result.Result<V, ValueDecodeError>
+    readonly previous: Result.Result<V, ValueDecodeError>
   }
-  | { readonly _tag: "Removed"; readonly key: K; readonly previous: Result.Result<V, DecodeError> }
+  | { readonly _tag: "Removed"; readonly key: K; readonly previous: Result.Result<V, ValueDecodeError> }
 
 /**
  * Several keys at once, as they are where they are kept.
@@ -166,9 +166,9 @@ export interface Transaction<in K, in out V, out W = never> {
   /** The value, as this transaction leaves it. */
   readonly get: (
     key: K
-  ) => Effect.Effect<Option.Option<V>, InvalidKey | DecodeError | NoAuth | SessionError | W>
-  readonly set: (key: K, value: V) => Effect.Effect<void, InvalidKey | EncodeError>
-  readonly remove: (key: K) => Effect.Effect<void, InvalidKey>
+  ) => Effect.Effect<Option.Option<V>, InvalidDictKey | ValueDecodeError | NoAuth | SessionError | W>
+  readonly set: (key: K, value: V) => Effect.Effect<void, InvalidDictKey | ValueEncodeError>
+  readonly remove: (key: K) => Effect.Effect<void, InvalidDictKey>
 }
 
 /**
@@ -209,15 +209,15 @@ export interface Followed<out E = never, out W = never> {
 export interface ZkDict<in out K, in out V, out E = never, out W = never> extends Followed<E, W> {
   // -- reads: no requests ---------------------------------------------------------------------------------------------
 
-  readonly get: (key: K) => Effect.Effect<V, KeyNotFound | InvalidKey | DecodeError | ReadError | E>
-  readonly getOption: (key: K) => Effect.Effect<Option.Option<V>, InvalidKey | DecodeError | ReadError | E>
+  readonly get: (key: K) => Effect.Effect<V, KeyNotFound | InvalidDictKey | ValueDecodeError | ReadError | E>
+  readonly getOption: (key: K) => Effect.Effect<Option.Option<V>, InvalidDictKey | ValueDecodeError | ReadError | E>
   /** The value, or what is given in its place; nothing is written. */
   readonly getOrElse: <B>(
     key: K,
     orElse: LazyArg<B>
-  ) => Effect.Effect<V | B, InvalidKey | DecodeError | ReadError | E>
+  ) => Effect.Effect<V | B, InvalidDictKey | ValueDecodeError | ReadError | E>
   /** Whether there is such a key, whatever its value. */
-  readonly has: (key: K) => Effect.Effect<boolean, InvalidKey | ReadError | E>
+  readonly has: (key: K) => Effect.Effect<boolean, InvalidDictKey | ReadError | E>
   /** All keys, in the order of the names of their nodes. */
   readonly keys: Effect.Effect<ReadonlyArray<K>, ReadError | E>
   /** The values that can be decoded, in the order of keys. */
@@ -227,24 +227,24 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
   /** The same as a map. */
   readonly snapshot: Effect.Effect<ReadonlyMap<K, V>, ReadError | E>
   /** The keys whose values cannot be decoded or may not be read, and why. */
-  readonly invalid: Effect.Effect<ReadonlyMap<K, DecodeError | ReadError>, ReadError | E>
+  readonly invalid: Effect.Effect<ReadonlyMap<K, ValueDecodeError | ReadError>, ReadError | E>
 
   // -- writes: complete when reads show them --------------------------------------------------------------------------
 
   /** Creates or overwrites. Nobody ever sees the key without its value. */
-  readonly set: (key: K, value: V) => Effect.Effect<void, InvalidKey | EncodeError | WriteError | W>
+  readonly set: (key: K, value: V) => Effect.Effect<void, InvalidDictKey | ValueEncodeError | WriteError | W>
   /**
    * Sets several keys, each for itself: with an error, some may have been set, but none if one of them is no key or no
    * value. See `transact`. (A document is written once.)
    */
   readonly setAll: (
     entries: Iterable<readonly [key: K, value: V]>
-  ) => Effect.Effect<void, InvalidKey | EncodeError | WriteError | W>
+  ) => Effect.Effect<void, InvalidDictKey | ValueEncodeError | WriteError | W>
   /**
    * Makes sure that there is no such key. Gives whether there was, as far as is known: after a lost answer it may have
    * been somebody else who removed it.
    */
-  readonly remove: (key: K) => Effect.Effect<boolean, InvalidKey | RemoveError | W>
+  readonly remove: (key: K) => Effect.Effect<boolean, InvalidDictKey | RemoveError | W>
   /**
    * Removes the key and gives its value, to nobody else. A value that cannot be decoded stays. Interrupted, it may have
    * removed the key all the same.
@@ -256,18 +256,18 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
   readonly getOrSet: (
     key: K,
     value: V
-  ) => Effect.Effect<V, InvalidKey | DecodeError | EncodeError | RemoveError | W>
+  ) => Effect.Effect<V, InvalidDictKey | ValueDecodeError | ValueEncodeError | RemoveError | W>
   /**
    * Replaces the value by what the function makes of it, if nobody else has written meanwhile; otherwise once more.
-   * `Conflict` when others were faster 32 times. Gives the new value.
+   * `WriteConflict` when others were faster 32 times. Gives the new value.
    */
   readonly update: <E2 = never, R2 = never>(
     key: K,
     f: (value: V) => V | Effect.Effect<V, E2, R2>
-  ) => Effect.Effect<V, E2 | KeyNotFound | InvalidKey | DecodeError | EncodeError | RemoveError | W, R2>
+  ) => Effect.Effect<V, E2 | KeyNotFound | InvalidDictKey | ValueDecodeError | ValueEncodeError | RemoveError | W, R2>
   /**
    * Reads and writes several keys: all of it is applied as if at one moment, or nothing. The body is run again, 32 times
-   * at most, when something that it has read was changed by others; then `Conflict`. When it fails nothing is written.
+   * at most, when something that it has read was changed by others; then `WriteConflict`. When it fails nothing is written.
    */
   readonly transact: <A, E2, R2>(
     body: (transaction: Transaction<K, V, W>) => Effect.Effect<A, E2, R2>
@@ -292,8 +292,8 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
 export interface StructTransaction<in out T, out W = never> {
   readonly get: <K extends keyof T>(
     key: K
-  ) => Effect.Effect<Option.Option<T[K]>, DecodeError | NoAuth | SessionError | W>
-  readonly set: <K extends keyof T>(key: K, value: T[K]) => Effect.Effect<void, EncodeError>
+  ) => Effect.Effect<Option.Option<T[K]>, ValueDecodeError | NoAuth | SessionError | W>
+  readonly set: <K extends keyof T>(key: K, value: T[K]) => Effect.Effect<void, ValueEncodeError>
   readonly remove: (key: keyof T) => Effect.Effect<void>
 }
 
@@ -306,19 +306,21 @@ export interface StructTransaction<in out T, out W = never> {
  * @since 0.1.0
  */
 export interface ZkStruct<in out T, out E = never, out W = never> extends Followed<E, W> {
-  readonly get: <K extends keyof T>(key: K) => Effect.Effect<T[K], KeyNotFound | DecodeError | ReadError | E>
-  readonly getOption: <K extends keyof T>(key: K) => Effect.Effect<Option.Option<T[K]>, DecodeError | ReadError | E>
+  readonly get: <K extends keyof T>(key: K) => Effect.Effect<T[K], KeyNotFound | ValueDecodeError | ReadError | E>
+  readonly getOption: <K extends keyof T>(
+    key: K
+  ) => Effect.Effect<Option.Option<T[K]>, ValueDecodeError | ReadError | E>
   readonly getOrElse: <K extends keyof T, B>(
     key: K,
     orElse: LazyArg<B>
-  ) => Effect.Effect<T[K] | B, DecodeError | ReadError | E>
+  ) => Effect.Effect<T[K] | B, ValueDecodeError | ReadError | E>
   readonly has: (key: keyof T) => Effect.Effect<boolean, ReadError | E>
   readonly keys: Effect.Effect<ReadonlyArray<keyof T>, ReadError | E>
   /** All values that are there and can be decoded. */
   readonly snapshot: Effect.Effect<Partial<T>, ReadError | E>
-  readonly invalid: Effect.Effect<ReadonlyMap<keyof T, DecodeError | ReadError>, ReadError | E>
-  readonly set: <K extends keyof T>(key: K, value: T[K]) => Effect.Effect<void, EncodeError | WriteError | W>
-  readonly setAll: (values: Partial<T>) => Effect.Effect<void, EncodeError | WriteError | W>
+  readonly invalid: Effect.Effect<ReadonlyMap<keyof T, ValueDecodeError | ReadError>, ReadError | E>
+  readonly set: <K extends keyof T>(key: K, value: T[K]) => Effect.Effect<void, ValueEncodeError | WriteError | W>
+  readonly setAll: (values: Partial<T>) => Effect.Effect<void, ValueEncodeError | WriteError | W>
   readonly remove: (key: keyof T) => Effect.Effect<boolean, RemoveError | W>
   readonly pop: <K extends keyof T>(key: K) => Effect.Effect<T[K], KeyNotFound | PopError<T[K]> | W>
   readonly popOption: <K extends keyof T>(key: K) => Effect.Effect<Option.Option<T[K]>, PopError<T[K]> | W>
@@ -326,11 +328,11 @@ export interface ZkStruct<in out T, out E = never, out W = never> extends Follow
   readonly getOrSet: <K extends keyof T>(
     key: K,
     value: T[K]
-  ) => Effect.Effect<T[K], DecodeError | EncodeError | RemoveError | W>
+  ) => Effect.Effect<T[K], ValueDecodeError | ValueEncodeError | RemoveError | W>
   readonly update: <K extends keyof T, E2 = never, R2 = never>(
     key: K,
     f: (value: T[K]) => T[K] | Effect.Effect<T[K], E2, R2>
-  ) => Effect.Effect<T[K], E2 | KeyNotFound | DecodeError | EncodeError | RemoveError | W, R2>
+  ) => Effect.Effect<T[K], E2 | KeyNotFound | ValueDecodeError | ValueEncodeError | RemoveError | W, R2>
   readonly transact: <A, E2, R2>(
     body: (transaction: StructTransaction<T, W>) => Effect.Effect<A, E2, R2>
   ) => Effect.Effect<A, E2 | RemoveError | W, R2>
@@ -528,7 +530,7 @@ export const struct: {
  * A dictionary in one node, as a JSON object: a member for each key. The node is made by the first write. Each write rewrites
  * all of it, if nobody else has meanwhile, and leaves members alone that it does not concern, whatever they are.
  *
- * A node that holds anything but a JSON object is a `DecodeError` to all reads, and to writes, which leave it as it is.
+ * A node that holds anything but a JSON object is a `ValueDecodeError` to all reads, and to writes, which leave it as it is.
  * `pop` trusts the version of the node, so that the node itself must not be deleted and made anew.
  *
  * @stability unstable
@@ -540,14 +542,18 @@ export const document: {
     path: string,
     options: Omit<ValueOptions<V, I, RD, RE, K>, "codec"> & NodeOptions & StrictReadOptions
   ): Effect.Effect<
-    ZkDict<K, V, DecodeError | TooStale, DecodeError>,
+    ZkDict<K, V, ValueDecodeError | TooStale, ValueDecodeError>,
     NoAuth | SessionError,
     ZkClient | Scope.Scope | RD | RE
   >
   <V, I, RD = never, RE = never, K extends string | number = string>(
     path: string,
     options: Omit<ValueOptions<V, I, RD, RE, K>, "codec"> & NodeOptions & LenientReadOptions
-  ): Effect.Effect<ZkDict<K, V, DecodeError, DecodeError>, NoAuth | SessionError, ZkClient | Scope.Scope | RD | RE>
+  ): Effect.Effect<
+    ZkDict<K, V, ValueDecodeError, ValueDecodeError>,
+    NoAuth | SessionError,
+    ZkClient | Scope.Scope | RD | RE
+  >
 } = internal.document
 
 /**
@@ -563,7 +569,7 @@ export const documentStruct: {
     fields: F,
     options: NodeOptions & StrictReadOptions
   ): Effect.Effect<
-    ZkStruct<ValuesOf<F>, DecodeError | TooStale, DecodeError>,
+    ZkStruct<ValuesOf<F>, ValueDecodeError | TooStale, ValueDecodeError>,
     NoAuth | SessionError,
     ZkClient | Scope.Scope | ServicesOf<F>
   >
@@ -572,7 +578,7 @@ export const documentStruct: {
     fields: F,
     options?: NodeOptions & LenientReadOptions
   ): Effect.Effect<
-    ZkStruct<ValuesOf<F>, DecodeError, DecodeError>,
+    ZkStruct<ValuesOf<F>, ValueDecodeError, ValueDecodeError>,
     NoAuth | SessionError,
     ZkClient | Scope.Scope | ServicesOf<F>
   >

@@ -516,13 +516,12 @@ export class MultiFailed extends Schema.TaggedError<MultiFailed>(id("MultiFailed
  * @category errors
  * @since 0.1.0
  */
-export class Conflict extends Schema.TaggedError<Conflict>(id("Conflict"))("Conflict", {
-  operation: Schema.String,
-  path: Schema.String,
+export class WriteConflict extends Schema.TaggedError<WriteConflict>(id("WriteConflict"))("WriteConflict", {
+  ...answer,
   tries: Schema.Number
 }) {
   override get message(): string {
-    return `${this.operation} ${this.path}: others were faster ${this.tries} times`
+    return `${at(this)}: others were faster ${this.tries} times; nothing was changed`
   }
 }
 

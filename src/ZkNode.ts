@@ -6,7 +6,7 @@
  * - Reads ask nobody, writes complete when reads show them: see `ZkMirror`, whose copies of nodes this stands on. Many
  *   values are better kept in a `ZkDict`.
  * - The value is kept as JSON, unless `codec` says otherwise: see `ZkCodec`, also for values as zktools kept them. A value
- *   that cannot be decoded is a `DecodeError` to whoever asks for it, until there is one that can.
+ *   that cannot be decoded is a `ValueDecodeError` to whoever asks for it, until there is one that can.
  * - The node may be deleted and made anew by anybody, at any time: that it is missing is a state, and no end.
  * - With the mode `ephemeral` the node is there as long as the scope is open: it is made anew, with the last value, when
  *   somebody deletes it or when its session ends, and deleted with the scope.
@@ -37,16 +37,16 @@ import type * as Stream from "effect/Stream"
 import * as internal from "./internal/node/node.ts"
 import type { Acl } from "./ZkAcl.ts"
 import type { CreateError, VersionOptions, ZkClient } from "./ZkClient.ts"
-import type { DecodeError, EncodeError, ZkCodec } from "./ZkCodec.ts"
+import type { ValueDecodeError, ValueEncodeError, ZkCodec } from "./ZkCodec.ts"
 import type {
   BadVersion,
-  Conflict,
   NoAuth,
   NoNode,
   NotEmpty,
   QuotaExceeded,
   SessionError,
-  StreamError
+  StreamError,
+  WriteConflict
 } from "./ZkError.ts"
 import type { Mirrored } from "./ZkMirror.ts"
 import type { Stat } from "./ZkStat.ts"
@@ -61,7 +61,7 @@ import type { Stat } from "./ZkStat.ts"
 export type NodeState<A> =
   | { readonly _tag: "Missing" }
   | { readonly _tag: "Present"; readonly value: A; readonly stat: Stat }
-  | { readonly _tag: "Invalid"; readonly error: DecodeError; readonly stat: Stat }
+  | { readonly _tag: "Invalid"; readonly error: ValueDecodeError; readonly stat: Stat }
 
 /**
  * What has become of a node, with what it was when its reader last looked.
@@ -85,9 +85,9 @@ export interface NodeChange<A> {
  */
 export interface ZkNode<in out A> extends Mirrored {
   /** The value; `NoNode` while there is none. */
-  readonly get: Effect.Effect<A, NoNode | NoAuth | DecodeError | SessionError>
+  readonly get: Effect.Effect<A, NoNode | NoAuth | ValueDecodeError | SessionError>
   /** The value, if there is one. */
-  readonly getOption: Effect.Effect<Option.Option<A>, NoAuth | DecodeError | SessionError>
+  readonly getOption: Effect.Effect<Option.Option<A>, NoAuth | ValueDecodeError | SessionError>
   /** The metadata of the node. */
   readonly stat: Effect.Effect<Stat, NoNode | NoAuth | SessionError>
   /** When the data of the node was written last, by the clock of the server that led then. */
@@ -112,16 +112,16 @@ export interface ZkNode<in out A> extends Mirrored {
   readonly set: (
     value: A,
     options?: VersionOptions
-  ) => Effect.Effect<Stat, EncodeError | BadVersion | CreateError>
+  ) => Effect.Effect<Stat, ValueEncodeError | BadVersion | CreateError>
   /**
    * Reads the value from the server, and writes what the function makes of it if nobody else has written meanwhile;
-   * otherwise once more, 32 times at most, then `Conflict`. A missing node is taken for one with the default value, if
+   * otherwise once more, 32 times at most, then `WriteConflict`. A missing node is taken for one with the default value, if
    * there is a default, and is `NoNode` otherwise. In the mode `ephemeral` a missing one is made anew first, with its last
    * value. Gives the new value.
    */
   readonly update: <E = never, R = never>(
     f: (value: A) => A | Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | DecodeError | EncodeError | Conflict | CreateError, R>
+  ) => Effect.Effect<A, E | ValueDecodeError | ValueEncodeError | WriteConflict | CreateError, R>
   /** Deletes the node, as `ZkClient.delete`. In the mode `ephemeral` it comes back. */
   readonly delete: (
     options?: VersionOptions
@@ -177,7 +177,7 @@ export interface EphemeralOptions<A> {
  * @category models
  * @since 0.1.0
  */
-export type MakeError = EncodeError | CreateError | QuotaExceeded
+export type MakeError = ValueEncodeError | CreateError | QuotaExceeded
 
 /**
  * Follows a node, and creates it where there is a default. Complete when it is known what there is.

@@ -230,7 +230,7 @@ describe("lax: reading", () => {
         assert.strictEqual(yield* read(yield* write(text)), text)
         const strict = ZkCodec.json(Schema.Union([Schema.JsonObject, Schema.Array(Schema.Json)]))
         const error = yield* Effect.flip(decodeWith(strict)("/node", new TextEncoder().encode(text)))
-        assert.strictEqual(error._tag, "DecodeError")
+        assert.strictEqual(error._tag, "ValueDecodeError")
       })
   )
 
@@ -263,7 +263,7 @@ describe("lax: reading", () => {
       assert.isTrue(Array.isArray(deep))
       // too deep for JSON.stringify: an error, and no defect
       const error = yield* Effect.flip(write(deep))
-      assert.strictEqual(error._tag, "EncodeError")
+      assert.strictEqual(error._tag, "ValueEncodeError")
     }))
 })
 
@@ -430,7 +430,7 @@ describe("lax: writing", () => {
     Effect.gen(function*() {
       for (const x of refused) {
         const error = yield* Effect.flip(write(x as ZkCodec.LaxValue))
-        assert.strictEqual(error._tag, "EncodeError")
+        assert.strictEqual(error._tag, "ValueEncodeError")
       }
     }))
 })

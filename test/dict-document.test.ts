@@ -114,16 +114,16 @@ describe("a document", () => {
           dict.transact(({ get }) => get("a"))
         ]
         for (const use of all) {
-          const error = yield* failsWith(use, "DecodeError")
+          const error = yield* failsWith(use, "ValueDecodeError")
           assert.notInclude(String(error) + JSON.stringify(error), "s3cret")
         }
-        const error = yield* failsWith(dict.get("a"), "DecodeError")
+        const error = yield* failsWith(dict.get("a"), "ValueDecodeError")
         assert.strictEqual(error.path, root + "/doc")
         assert.deepStrictEqual(Buffer.from(Redacted.value(error.data)), Buffer.from(data))
         const now = yield* other.getData(root + "/doc")
         assert.strictEqual(now.stat.version, version)
         assert.deepStrictEqual(Buffer.from(now.data ?? []), Buffer.from(data))
-        yield* failsWith((yield* numbers(other, root + "/doc")).get("a"), "DecodeError")
+        yield* failsWith((yield* numbers(other, root + "/doc")).get("a"), "ValueDecodeError")
       }
       yield* other.setData(root + "/doc", ` {\n "b": 5 }`)
       yield* dict.sync
@@ -139,10 +139,10 @@ describe("a document", () => {
       const dict = yield* numbers(zk, root)
       assert.deepStrictEqual(yield* dict.entries, [["a", 1]])
       assert.deepStrictEqual([...(yield* dict.invalid).keys()], ["b", "c"])
-      const error = yield* failsWith(dict.get("b"), "DecodeError")
+      const error = yield* failsWith(dict.get("b"), "ValueDecodeError")
       assert.strictEqual(error.path, `${root}/b`)
       assert.notInclude(String(error) + JSON.stringify(error), "s3cret")
-      yield* failsWith(dict.pop("b"), "DecodeError")
+      yield* failsWith(dict.pop("b"), "ValueDecodeError")
       assert.isTrue(yield* dict.has("b"))
       yield* dict.set("b", 2)
       yield* dict.remove("c")

@@ -92,9 +92,9 @@ describe("keys as they are", () => {
             dict.setAll([["fine", 1], [key, 1]])
           ]
           const error = result.failure
-          assert.strictEqual(error._tag, "InvalidKey")
-          if (error._tag === "InvalidKey") assert.deepStrictEqual([error.path, error.key], [root, key])
-          for (const use of uses) yield* failsWith(use, "InvalidKey")
+          assert.strictEqual(error._tag, "InvalidDictKey")
+          if (error._tag === "InvalidDictKey") assert.deepStrictEqual([error.path, error.key], [root, key])
+          for (const use of uses) yield* failsWith(use, "InvalidDictKey")
           assert.strictEqual((yield* proxy.stats()).requests, 0)
         }
       }
@@ -109,7 +109,7 @@ describe("keys as they are", () => {
       const { other, root, zk } = yield* pair
       const dict = yield* on(zk)(ZkDict.make(root, { value: Schema.String }))
       const result = yield* Effect.result(dict.set(key, key))
-      if (Result.isFailure(result)) assert.strictEqual(result.failure._tag, "InvalidKey")
+      if (Result.isFailure(result)) assert.strictEqual(result.failure._tag, "InvalidDictKey")
       else assert.deepStrictEqual(yield* dict.entries, [[key, key]])
       assert.strictEqual((yield* other.getData(root)).stat.version, 0)
     }).pipe(Effect.scoped), { arbitrary: { runs: 40 } })
@@ -212,9 +212,9 @@ describe("names that are no keys", () => {
       assert.strictEqual(yield* dict.get(443), 2)
       assert.deepStrictEqual(yield* dict.keys, [443, 80])
       for (const key of [0, -1, 1.5, Number.NaN]) {
-        const error = yield* failsWith(dict.set(key, 1), "InvalidKey")
+        const error = yield* failsWith(dict.set(key, 1), "InvalidDictKey")
         assert.strictEqual(error.key, `${key}`)
-        yield* failsWith(dict.has(key), "InvalidKey")
+        yield* failsWith(dict.has(key), "InvalidDictKey")
       }
       const reads = yield* proxy.frames({ kind: "request", op: ["getData", "exists", "getChildren2", "multiRead"] })
       const read = reads.flatMap(({ ops, path }) => path === undefined ? ops.map((op) => op.path) : [path])

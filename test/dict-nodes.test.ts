@@ -1,5 +1,6 @@
 /** Dictionaries with a node for each key, and what goes over the wire. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -168,12 +169,17 @@ describe("a dictionary of nodes", () => {
       const dict = yield* numbers(zk, root)
       assert.strictEqual(yield* rule.count, 1)
       yield* dict.sync
-      const again = yield* proxy.rule(
+      const written = yield* Deferred.make<void>()
+      yield* proxy.rule(
         { direction: "toClient", kind: "reply", op: ["getData", "multiRead"] },
-        { before: Effect.orDie(other.setData(`${root}/a`, "4")) }
+        {
+          before: Effect.orDie(
+            Effect.andThen(other.setData(`${root}/a`, "4"), Deferred.succeed(written, undefined))
+          )
+        }
       )
       yield* other.setData(`${root}/a`, "3")
-      yield* again.fired
+      yield* Deferred.await(written)
       yield* dict.sync
       assert.deepStrictEqual(yield* dict.entries, [["a", 4], ["b", 2]])
     }))
@@ -326,33 +332,33 @@ describe("a key that cannot be decoded", () => {
       yield* changes.until("the change", (values) => values.length === 4)
       yield* other.setData(`${root}/fine`, "2")
       yield* dict.sync
-      const error = yield* failsWith(dict.get("early"), "DecodeError")
+      const error = yield* failsWith(dict.get("early"), "ValueDecodeError")
       assert.strictEqual(error.path, `${root}/early`)
       assert.strictEqual(Buffer.from(Redacted.value(error.data)).toString(), "s3cret")
       assert.notInclude(String(error) + JSON.stringify(error) + error.message, "s3cret")
-      yield* failsWith(dict.getOption("empty"), "DecodeError")
-      yield* failsWith(dict.getOrElse("empty", () => 1), "DecodeError")
-      yield* failsWith(dict.getOrSet("empty", 1), "DecodeError")
-      yield* failsWith(dict.update("empty", () => 1), "DecodeError")
-      yield* failsWith(dict.transact(({ get }) => get("empty")), "DecodeError")
+      yield* failsWith(dict.getOption("empty"), "ValueDecodeError")
+      yield* failsWith(dict.getOrElse("empty", () => 1), "ValueDecodeError")
+      yield* failsWith(dict.getOrSet("empty", 1), "ValueDecodeError")
+      yield* failsWith(dict.update("empty", () => 1), "ValueDecodeError")
+      yield* failsWith(dict.transact(({ get }) => get("empty")), "ValueDecodeError")
       // What cannot be decoded is not lost.
-      yield* failsWith(dict.pop("early"), "DecodeError")
+      yield* failsWith(dict.pop("early"), "ValueDecodeError")
       assert.isTrue(yield* dict.has("early"))
       assert.deepStrictEqual(yield* dict.entries, [["fine", 2]])
       assert.deepStrictEqual(yield* dict.keys, ["early", "empty", "fine"])
       assert.strictEqual(yield* dict.size, 3)
       const invalid = yield* dict.invalid
       assert.deepStrictEqual([...invalid.keys()], ["early", "empty"])
-      assert.strictEqual(invalid.get("early")?.["_tag"], "DecodeError")
+      assert.strictEqual(invalid.get("early")?.["_tag"], "ValueDecodeError")
       yield* dict.set("empty", 3)
       assert.strictEqual(yield* dict.get("empty"), 3)
       yield* dict.remove("early")
       assert.strictEqual((yield* dict.invalid).size, 0)
-      yield* changes.until("the end", (values) => values.includes("Removed early DecodeError"))
+      yield* changes.until("the end", (values) => values.includes("Removed early ValueDecodeError"))
       assert.includeMembers([...changes.values], [
-        "Added early DecodeError",
-        "Added empty DecodeError",
-        "Changed fine DecodeError",
+        "Added early ValueDecodeError",
+        "Added empty ValueDecodeError",
+        "Changed fine ValueDecodeError",
         "Changed empty 3"
       ])
     }))

@@ -291,9 +291,9 @@ describe("a client that stops in the middle of a pop", () => {
   it.live("is not waited for longer than 15 seconds [X5] [DICT-POP-05]", () =>
     Effect.gen(function*() {
       const { fiber, other, root, theirs } = yield* stopped
-      yield* failsWith(hurried(theirs.pop("k")), "Conflict")
-      yield* failsWith(hurried(theirs.remove("k")), "Conflict")
-      yield* failsWith(hurried(theirs.transact((all) => all.remove("k"))), "Conflict")
+      yield* failsWith(hurried(theirs.pop("k")), "WriteConflict")
+      yield* failsWith(hurried(theirs.remove("k")), "WriteConflict")
+      yield* failsWith(hurried(theirs.transact((all) => all.remove("k"))), "WriteConflict")
       // What only sets does not wait.
       yield* theirs.set("k", "w")
       assert.strictEqual((yield* other.getData(`${root}/k`)).text, json("w"))
@@ -321,7 +321,7 @@ describe("what cannot be popped stays", () => {
       yield* failsWith(dict.pop("write-only"), "NoAuth")
       yield* failsWith(dict.pop("ephemeral"), "NoChildrenForEphemerals")
       yield* failsWith(dict.pop("parent"), "NotEmpty")
-      yield* failsWith(dict.pop("garbage"), "DecodeError")
+      yield* failsWith(dict.pop("garbage"), "ValueDecodeError")
       yield* failsWith(dict.pop("missing"), "KeyNotFound")
       assert.lengthOf((yield* other.getChildren(root)).children, 5)
       yield* untilChildless(other, `${root}/garbage`)

@@ -48,9 +48,9 @@ describe("whoever looks at a dictionary", () => {
       const { other, proxy, root, zk } = yield* proxiedPair()
       const dict = yield* by(zk)(ZkDict.make(root, { value: Schema.String.check(Schema.isMaxLength(3)) }))
       yield* proxy.forget
-      yield* failsWith(dict.set("k", "four"), "EncodeError")
-      yield* failsWith(dict.getOrSet("k", "four"), "EncodeError")
-      yield* failsWith(dict.setAll([["a", "a"], ["k", "four"]]), "EncodeError")
+      yield* failsWith(dict.set("k", "four"), "ValueEncodeError")
+      yield* failsWith(dict.getOrSet("k", "four"), "ValueEncodeError")
+      yield* failsWith(dict.setAll([["a", "a"], ["k", "four"]]), "ValueEncodeError")
       assert.strictEqual((yield* proxy.stats()).ops["create2"] ?? 0, 0)
       assert.isFalse((yield* other.getChildren(root)).children.includes("k"))
     }))

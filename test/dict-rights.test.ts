@@ -133,7 +133,7 @@ describe("rights", () => {
           each.invalid
         ]
         for (const read of reads) yield* failsWith(read, "NoAuth")
-        yield* failsWith(each.get(5 as never), "InvalidKey")
+        yield* failsWith(each.get(5 as never), "InvalidDictKey")
       }
       yield* failsWith(document.set("a", 2), "NoAuth")
       for (const path of [root, `${root}/doc`]) yield* other.setAcl(path, ZkAcl.openAcl)
@@ -210,7 +210,7 @@ describe("a dictionary without a connection", () => {
         yield* failsWith(each.size, "TooStale")
         yield* failsWith(each.invalid, "TooStale")
       }
-      yield* failsWith(strict.get(""), "InvalidKey")
+      yield* failsWith(strict.get(""), "InvalidDictKey")
       const writes: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
         dict.set("a", 3),
         dict.setAll([["a", 3], ["b", 3]]),

@@ -18,7 +18,7 @@ import { record } from "./support/watching.ts"
 
 const fields = { exchange_rate: Schema.Number, language: Schema.String, since: Schema.Date }
 
-type Config = ZkDict.ZkStruct<ZkDict.ValuesOf<typeof fields>, ZkCodec.DecodeError, ZkCodec.DecodeError>
+type Config = ZkDict.ZkStruct<ZkDict.ValuesOf<typeof fields>, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>
 
 const kinds: ReadonlyArray<{
   readonly name: string
@@ -76,8 +76,8 @@ describe.each(kinds)("a struct: $name", ({ make }) => {
     Effect.gen(function*() {
       const { root, zk } = yield* pair
       const config = yield* on(zk)(make(root))
-      yield* failsWith(config.set("language", 5 as never), "EncodeError")
-      yield* failsWith(config.setAll({ exchange_rate: 1, language: 5 as never }), "EncodeError")
+      yield* failsWith(config.set("language", 5 as never), "ValueEncodeError")
+      yield* failsWith(config.setAll({ exchange_rate: 1, language: 5 as never }), "ValueEncodeError")
       assert.deepStrictEqual(yield* config.snapshot, {})
     }))
 })
@@ -92,7 +92,7 @@ describe("a struct of nodes", () => {
       yield* config.set("exchange_rate", 1)
       assert.deepStrictEqual(yield* config.snapshot, { exchange_rate: 1 })
       assert.deepStrictEqual([...(yield* config.invalid).keys()], ["language"])
-      assert.strictEqual((yield* failsWith(config.get("language"), "DecodeError")).path, `${root}/language`)
+      assert.strictEqual((yield* failsWith(config.get("language"), "ValueDecodeError")).path, `${root}/language`)
       yield* config.clear
       assert.deepStrictEqual((yield* other.getChildren(root)).children, ["foreign"])
     }))

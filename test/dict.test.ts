@@ -124,12 +124,12 @@ describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, place }) => {
       const { mine } = yield* place
       const dict = yield* mine(Even)
       yield* dict.set("a", 2)
-      const error = yield* failsWith(dict.set("b", 7_777_777), "EncodeError")
+      const error = yield* failsWith(dict.set("b", 7_777_777), "ValueEncodeError")
       assert.notInclude(JSON.stringify(error) + String(error), "7777777")
-      yield* failsWith(dict.setAll([["a", 4], ["b", 4], ["c", 5]]), "EncodeError")
-      yield* failsWith(dict.getOrSet("b", 5), "EncodeError")
-      yield* failsWith(dict.update("a", (a) => a + 1), "EncodeError")
-      yield* failsWith(dict.transact(({ set }) => Effect.andThen(set("a", 4), set("b", 5))), "EncodeError")
+      yield* failsWith(dict.setAll([["a", 4], ["b", 4], ["c", 5]]), "ValueEncodeError")
+      yield* failsWith(dict.getOrSet("b", 5), "ValueEncodeError")
+      yield* failsWith(dict.update("a", (a) => a + 1), "ValueEncodeError")
+      yield* failsWith(dict.transact(({ set }) => Effect.andThen(set("a", 4), set("b", 5))), "ValueEncodeError")
       assert.deepStrictEqual(yield* dict.snapshot, new Map([["a", 2]]))
     }))
 
@@ -322,7 +322,7 @@ describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, place }) => {
       assert.strictEqual(yield* dict.get("result"), 201)
       // That takes a while.
       if (isManual) return
-      const error = yield* failsWith(meddling(Infinity, "a", 10_000), "Conflict")
+      const error = yield* failsWith(meddling(Infinity, "a", 10_000), "WriteConflict")
       assert.strictEqual(error.tries, 32)
       assert.strictEqual(yield* dict.get("a"), 32)
       assert.strictEqual(yield* dict.get("result"), 201)
@@ -363,7 +363,7 @@ describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, place }) => {
         dict.transact(({ set }) => Effect.andThen(set("fine", 1), set(key, 1))),
         dict.transact(({ remove, set }) => Effect.andThen(set("fine", 1), remove(key)))
       ]
-      for (const use of uses) yield* failsWith(use, "InvalidKey")
+      for (const use of uses) yield* failsWith(use, "InvalidDictKey")
       assert.strictEqual(yield* dict.size, 0)
     }))
 

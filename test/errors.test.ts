@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url"
 import { fromCode } from "../src/internal/errorCodes.ts"
 import { operation } from "../src/internal/operation.ts"
 import { Code } from "../src/internal/protocol/constants.ts"
+import * as ZkCodec from "../src/ZkCodec.ts"
+import * as ZkDict from "../src/ZkDict.ts"
 import * as ZkError from "../src/ZkError.ts"
 import * as ZkLock from "../src/ZkLock.ts"
 import * as ZkSemaphore from "../src/ZkSemaphore.ts"
@@ -31,7 +33,8 @@ const samples: Record<string, unknown> = {
   index: 1,
   results: ["ok", "failed", "skipped"],
   option: "hosts",
-  hosts: ["zk1:2181", "zk2:2181"]
+  hosts: ["zk1:2181", "zk2:2181"],
+  tries: 32
 }
 
 interface ErrorClass {
@@ -262,8 +265,8 @@ describe("error classes", () => {
     }
     // That the search finds anything, of each kind.
     assert.containsAllKeys(taken, ["TimeoutError", "NoSuchElementError", "SocketError", "SchemaError", "ConfigError"])
-    const ours = [...classes, ...classesOf(ZkLock), ...classesOf(ZkSemaphore)].map(([tag]) => tag)
-    assert.includeMembers(ours, ["LockTimeout", "LockLost", "SequenceExhausted", "PermitsExceeded"])
+    const ours = [ZkError, ZkLock, ZkSemaphore, ZkCodec, ZkDict].flatMap(classesOf).map(([tag]) => tag)
+    assert.includeMembers(ours, ["LockTimeout", "PermitsExceeded", "ValueDecodeError", "KeyNotFound", "PopInDoubt"])
     const collisions = ours.flatMap((tag) => taken.has(tag) ? [`${tag} is in ${taken.get(tag)}`] : [])
     assert.deepStrictEqual(collisions, [])
     // Nor one of each other's.
@@ -359,6 +362,7 @@ describe("classification", () => {
       "ReconfigInProgress",
       "NewConfigNoQuorum",
       "MultiFailed",
+      "WriteConflict",
       "InvalidConfig",
       "ConnectError"
     ]

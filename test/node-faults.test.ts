@@ -166,7 +166,7 @@ describe("updating a typed node", () => {
           tries++
           return Effect.as(Effect.orDie(other.setData(path, String(n))), n + 1)
         }),
-        "Conflict"
+        "WriteConflict"
       )
       assert.deepStrictEqual([tries, conflict.tries, conflict.path], [32, 32, path])
     }))

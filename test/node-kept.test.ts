@@ -267,7 +267,7 @@ describe("a node that is kept", () => {
       assert.strictEqual(yield* isOf(other, `${root}/a`, yield* sessionOf(zk)), 1)
       assert.strictEqual(yield* node.get, 1)
       const none = {} as ZkNode.EphemeralOptions<number>
-      yield* failsWith(typedNode(zk, `${root}/b`, { value, ...none, mode: "ephemeral" }), "EncodeError")
+      yield* failsWith(typedNode(zk, `${root}/b`, { value, ...none, mode: "ephemeral" }), "ValueEncodeError")
       yield* failsWith(keptNumber(zk, "b"), "InvalidPath")
       yield* failsWith(typedNode(zk, `${root}/b`, { value, mode: "ephemeral", default: 1, acl: [] }), "InvalidAcl")
       yield* failsWith(keptNumber(zk, `${root}/a/below`), "NoChildrenForEphemerals")

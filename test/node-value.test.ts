@@ -101,7 +101,10 @@ describe("making a typed node", () => {
       }
       const secret = "correct-horse"
       const NoHorses = Schema.String.check(Schema.makeFilter((text) => !text.includes("horse")))
-      const error = yield* failsWith(typedNode(zk, `${root}/a`, { value: NoHorses, default: secret }), "EncodeError")
+      const error = yield* failsWith(
+        typedNode(zk, `${root}/a`, { value: NoHorses, default: secret }),
+        "ValueEncodeError"
+      )
       assert.notInclude(inspect(error, { depth: null }) + JSON.stringify(error) + String(error), secret)
       assert.isTrue(Option.isNone(yield* other.exists(`${root}/a`)))
     }))
@@ -290,9 +293,9 @@ describe("a value that cannot be read", () => {
         for (
           const error of [
             current.error,
-            yield* failsWith(node.get, "DecodeError"),
-            yield* failsWith(node.getOption, "DecodeError"),
-            yield* failsWith(node.update((a) => a), "DecodeError")
+            yield* failsWith(node.get, "ValueDecodeError"),
+            yield* failsWith(node.getOption, "ValueDecodeError"),
+            yield* failsWith(node.update((a) => a), "ValueDecodeError")
           ]
         ) {
           assert.strictEqual(error.path, path)

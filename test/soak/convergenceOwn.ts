@@ -12,7 +12,7 @@ const expected: ReadonlySet<string> = new Set([
   "ConnectionLoss",
   "OperationTimeout",
   "SessionExpired",
-  "Conflict",
+  "WriteConflict",
   "PopInDoubt"
 ])
 

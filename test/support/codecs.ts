@@ -22,7 +22,7 @@ export const roundTrip = <A, RD, RE>(codec: ZkCodec.ZkCodec<A, RD, RE>, value: N
 /** The reason why data is refused. */
 export const refused = <A, RD>(codec: Schema.Codec<A, Uint8Array, RD, unknown>, data: Uint8Array | string | null) =>
   Effect.map(Effect.flip(read(codec, data)), (error) => {
-    assert.strictEqual(error._tag, "DecodeError")
+    assert.strictEqual(error._tag, "ValueDecodeError")
     assert.strictEqual(error.path, path)
     assert.strictEqual(error.message, `${path}: the data cannot be read: ${error.reason}`)
     assert.deepStrictEqual(
@@ -35,7 +35,7 @@ export const refused = <A, RD>(codec: Schema.Codec<A, Uint8Array, RD, unknown>, 
 /** The reason why a value is refused. */
 export const unwritten = <A, RE>(codec: Schema.Codec<A, Uint8Array, unknown, RE>, value: NoInfer<A>) =>
   Effect.map(Effect.flip(write(codec, value)), (error) => {
-    assert.strictEqual(error._tag, "EncodeError")
+    assert.strictEqual(error._tag, "ValueEncodeError")
     assert.strictEqual(error.path, path)
     assert.strictEqual(error.message, `${path}: the value cannot be written: ${error.reason}`)
     return error.reason

@@ -7,7 +7,7 @@ import { MinimumLogLevel } from "effect/References"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ZkClient from "../../src/ZkClient.ts"
-import type { DecodeError } from "../../src/ZkCodec.ts"
+import type { ValueDecodeError } from "../../src/ZkCodec.ts"
 import * as ZkDict from "../../src/ZkDict.ts"
 import { maybeApplied } from "../../src/ZkError.ts"
 import { expireSession } from "./expire.ts"
@@ -19,7 +19,7 @@ import { patience, pollUntil } from "./wait.ts"
 // What tests of dictionaries have in common, and dictionaries disturbed at every event of the network.
 
 /** Of texts, wherever they are kept. */
-export type Texts = ZkDict.ZkDict<string, string, DecodeError, DecodeError>
+export type Texts = ZkDict.ZkDict<string, string, ValueDecodeError, ValueDecodeError>
 
 export const by = (client: ZkClient.ZkClient) => Effect.provideService(ZkClient.ZkClient, client)
 

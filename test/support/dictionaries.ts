@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ZkClient from "../../src/ZkClient.ts"
-import type { DecodeError } from "../../src/ZkCodec.ts"
+import type { ValueDecodeError } from "../../src/ZkCodec.ts"
 import * as ZkDict from "../../src/ZkDict.ts"
 import { pair } from "./mirroring.ts"
 
@@ -12,7 +12,7 @@ import { pair } from "./mirroring.ts"
 export const on = (client: ZkClient.ZkClient) => Effect.provideService(ZkClient.ZkClient, client)
 
 /** Any dictionary, whatever it is kept in. */
-export type AnyDict<V> = ZkDict.ZkDict<string, V, DecodeError, DecodeError>
+export type AnyDict<V> = ZkDict.ZkDict<string, V, ValueDecodeError, ValueDecodeError>
 
 type Making<V> = Effect.Effect<AnyDict<V>, unknown, Scope.Scope>
 

@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ZkClient from "../../src/ZkClient.ts"
-import type { DecodeError } from "../../src/ZkCodec.ts"
+import type { ValueDecodeError } from "../../src/ZkCodec.ts"
 import * as ZkNode from "../../src/ZkNode.ts"
 import { patience } from "./wait.ts"
 
@@ -44,7 +44,8 @@ export const stateBecomes = <A>(
 export const valueBecomes = <A>(node: ZkNode.ZkNode<A>, value: A) =>
   stateBecomes(node, (state) => state._tag === "Present" && state.value === value)
 
-export const isDecodeError = (error: { readonly _tag: string }): error is DecodeError => error._tag === "DecodeError"
+export const isDecodeError = (error: { readonly _tag: string }): error is ValueDecodeError =>
+  error._tag === "ValueDecodeError"
 
 /** Keeps what is logged as a warning or worse. */
 export const warnings = () => {

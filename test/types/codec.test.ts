@@ -60,14 +60,14 @@ describe("types of codecs", () => {
       // @ts-expect-error an older format must give values of the current type
       ZkCodec.fallback(json, ZkCodec.bytes)
       const decode = decodeWith(both)
-      same<ReturnType<typeof decode>, Effect.Effect<string, ZkCodec.DecodeError, Reader | Old>>(true)
+      same<ReturnType<typeof decode>, Effect.Effect<string, ZkCodec.ValueDecodeError, Reader | Old>>(true)
       const encode = encodeWith(both)
-      same<ReturnType<typeof encode>, Effect.Effect<Uint8Array, ZkCodec.EncodeError, Writer>>(true)
+      same<ReturnType<typeof encode>, Effect.Effect<Uint8Array, ZkCodec.ValueEncodeError, Writer>>(true)
     })
   })
 
   it("the data of an error cannot be used by accident [S-TYPES-CODECS]", () => {
-    same<ZkCodec.DecodeError["data"], Redacted.Redacted<Uint8Array>>(true)
-    unrun(() => Redacted.value({} as ZkCodec.DecodeError["data"]).length)
+    same<ZkCodec.ValueDecodeError["data"], Redacted.Redacted<Uint8Array>>(true)
+    unrun(() => Redacted.value({} as ZkCodec.ValueDecodeError["data"]).length)
   })
 })

@@ -78,7 +78,7 @@ describe("types of dictionaries", () => {
     const strictDocument = () => ZkDict.document("/a", { value, maxStaleness: 0 })
     const memory = () => ZkDict.makeMemory({ value })
     type TooStale = ZkDict.TooStale
-    type Decode = ZkCodec.DecodeError
+    type Decode = ZkCodec.ValueDecodeError
     same<ReturnType<typeof make>, Effect.Effect<ZkDict.ZkDict<string, number>, ZkDict.MakeError, Base>>(true)
     same<ReturnType<typeof strict>, Effect.Effect<ZkDict.ZkDict<string, number, TooStale>, ZkDict.MakeError, Base>>(
       true
@@ -93,16 +93,16 @@ describe("types of dictionaries", () => {
     type Strict = ZkDict.ZkDict<string, number, TooStale>
     same<Effect.Error<Lenient["size"]>, Read>(true)
     same<Effect.Error<Strict["size"]>, Read | TooStale>(true)
-    same<ErrorOf<Lenient["get"]>, ZkDict.KeyNotFound | ZkDict.InvalidKey | Decode | Read>(true)
-    same<ErrorOf<Strict["get"]>, ZkDict.KeyNotFound | ZkDict.InvalidKey | Decode | Read | TooStale>(true)
-    same<ErrorOf<Lenient["getOption"]>, ZkDict.InvalidKey | Decode | Read>(true)
-    same<ErrorOf<Lenient["has"]>, ZkDict.InvalidKey | Read>(true)
+    same<ErrorOf<Lenient["get"]>, ZkDict.KeyNotFound | ZkDict.InvalidDictKey | Decode | Read>(true)
+    same<ErrorOf<Strict["get"]>, ZkDict.KeyNotFound | ZkDict.InvalidDictKey | Decode | Read | TooStale>(true)
+    same<ErrorOf<Lenient["getOption"]>, ZkDict.InvalidDictKey | Decode | Read>(true)
+    same<ErrorOf<Lenient["has"]>, ZkDict.InvalidDictKey | Read>(true)
     same<Effect.Error<Lenient["revision"]>, never>(true)
     // writes never fail for that
     same<ErrorOf<Strict["set"]>, ErrorOf<Lenient["set"]>>(true)
     same<ErrorOf<Strict["pop"]>, ErrorOf<Lenient["pop"]>>(true)
-    same<ErrorOf<Lenient["set"]>, ZkDict.InvalidKey | ZkCodec.EncodeError | ZkDict.WriteError>(true)
-    same<ErrorOf<Lenient["remove"]>, ZkDict.InvalidKey | ZkDict.RemoveError>(true)
+    same<ErrorOf<Lenient["set"]>, ZkDict.InvalidDictKey | ZkCodec.ValueEncodeError | ZkDict.WriteError>(true)
+    same<ErrorOf<Lenient["remove"]>, ZkDict.InvalidDictKey | ZkDict.RemoveError>(true)
     same<Stream.Error<Strict["changes"]>, ZkError.StreamError>(true)
     unrun(() => [make, strict, document, strictDocument, memory])
   })
@@ -141,7 +141,7 @@ describe("types of dictionaries", () => {
       const plain = dict.update("a", (a) => a + 1)
       same<Effect.Services<typeof plain>, never>(true)
       const moved = dict.transact(({ set }) => set("a", 1))
-      same<Effect.Error<typeof moved>, ZkDict.InvalidKey | ZkCodec.EncodeError | ZkDict.RemoveError>(true)
+      same<Effect.Error<typeof moved>, ZkDict.InvalidDictKey | ZkCodec.ValueEncodeError | ZkDict.RemoveError>(true)
       const orElse = dict.getOrElse("a", () => null)
       same<Effect.Success<typeof orElse>, number | null>(true)
       // @ts-expect-error another type
@@ -168,7 +168,7 @@ describe("types of dictionaries", () => {
     same<Effect.Error<Effect.Success<ReturnType<typeof strict>>["size"]>, Read | ZkDict.TooStale>(true)
     same<
       Effect.Error<Effect.Success<ReturnType<typeof strictDocument>>["size"]>,
-      Read | ZkDict.TooStale | ZkCodec.DecodeError
+      Read | ZkDict.TooStale | ZkCodec.ValueDecodeError
     >(true)
     same<Effect.Error<Effect.Success<ReturnType<typeof make>>["size"]>, Read>(true)
     unrun(() => {
@@ -177,7 +177,7 @@ describe("types of dictionaries", () => {
       const rate = config.get("rate")
       same<Effect.Success<typeof rate>, number>(true)
       // there are no invalid keys to handle
-      same<Effect.Error<typeof rate>, ZkDict.KeyNotFound | ZkCodec.DecodeError | Read>(true)
+      same<Effect.Error<typeof rate>, ZkDict.KeyNotFound | ZkCodec.ValueDecodeError | Read>(true)
       const language = config.popOption("language")
       same<Effect.Success<typeof language>, Option.Option<string>>(true)
       same<Effect.Success<typeof config.snapshot>, Partial<Config>>(true)

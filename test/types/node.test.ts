@@ -9,12 +9,12 @@ import type { CreateError, ZkClient } from "../../src/ZkClient.ts"
 import * as ZkCodec from "../../src/ZkCodec.ts"
 import type {
   BadVersion,
-  Conflict,
   NoAuth,
   NoNode,
   QuotaExceeded,
   SessionError,
-  StreamError
+  StreamError,
+  WriteConflict
 } from "../../src/ZkError.ts"
 import * as ZkNode from "../../src/ZkNode.ts"
 
@@ -38,25 +38,28 @@ describe("types of typed nodes", () => {
     unrun(() => {
       const made = ZkNode.make("/a", { value: Schema.Number, default: 1 })
       same<typeof made, Effect.Effect<ZkNode.ZkNode<number>, ZkNode.MakeError, ZkClient | Scope.Scope>>(true)
-      same<ZkNode.MakeError, ZkCodec.EncodeError | CreateError | QuotaExceeded>(true)
+      same<ZkNode.MakeError, ZkCodec.ValueEncodeError | CreateError | QuotaExceeded>(true)
       return Effect.map(made, (node) => {
-        same<typeof node.get, Effect.Effect<number, NoNode | NoAuth | ZkCodec.DecodeError | SessionError>>(true)
+        same<typeof node.get, Effect.Effect<number, NoNode | NoAuth | ZkCodec.ValueDecodeError | SessionError>>(true)
         same<
           typeof node.getOption,
-          Effect.Effect<Option.Option<number>, NoAuth | ZkCodec.DecodeError | SessionError>
+          Effect.Effect<Option.Option<number>, NoAuth | ZkCodec.ValueDecodeError | SessionError>
         >(true)
-        same<Effect.Error<ReturnType<typeof node.set>>, ZkCodec.EncodeError | BadVersion | CreateError>(true)
+        same<Effect.Error<ReturnType<typeof node.set>>, ZkCodec.ValueEncodeError | BadVersion | CreateError>(true)
         same<typeof node.changes, Stream.Stream<ZkNode.NodeChange<number>, NoAuth | StreamError>>(true)
         const updated = node.update((n) => n + 1)
         same<
           typeof updated,
-          Effect.Effect<number, ZkCodec.DecodeError | ZkCodec.EncodeError | Conflict | CreateError>
+          Effect.Effect<number, ZkCodec.ValueDecodeError | ZkCodec.ValueEncodeError | WriteConflict | CreateError>
         >(true)
         // errors and services of the function come on top
         const effectful = node.update((n) => Effect.as(Effect.fail("mine" as const), n + 1))
         same<
           typeof effectful,
-          Effect.Effect<number, "mine" | ZkCodec.DecodeError | ZkCodec.EncodeError | Conflict | CreateError>
+          Effect.Effect<
+            number,
+            "mine" | ZkCodec.ValueDecodeError | ZkCodec.ValueEncodeError | WriteConflict | CreateError
+          >
         >(true)
         // @ts-expect-error a text is no number
         node.set("1")

@@ -50,8 +50,10 @@ export class PendingChanges<A> implements Listener<A> {
   }
 
   private ring(): void {
-    if (this.wake !== undefined) Deferred.doneUnsafe(this.wake, Effect.void)
+    const { wake } = this
+    // Whoever is woken may be asleep again when this comes back.
     this.wake = undefined
+    if (wake !== undefined) Deferred.doneUnsafe(wake, Effect.void)
   }
 
   /** All that has changed since it was last asked for; waits until something has. */

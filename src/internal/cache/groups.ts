@@ -3,6 +3,7 @@
  * for each node that is read by it. What is asked for at one moment goes together. A few go by themselves, so that their
  * answers do not wait for each other.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { NodeData, Observed, ZkClient } from "../../ZkClient.ts"
@@ -73,13 +74,14 @@ export class Groups {
   }
 
   private together(group: ReadonlyArray<Waiting>): Effect.Effect<void> {
-    return Effect.match(this.client.observeEach(group.map(({ path }) => path)), {
+    return Effect.matchCause(this.client.observeEach(group.map(({ path }) => path)), {
       onSuccess: (results) => {
         for (const [i, { resume }] of group.entries()) resume(Effect.fromResult(results[i]!))
       },
-      onFailure: (error) => {
+      onFailure: (cause) => {
+        const error = Option.getOrUndefined(Cause.findErrorOption(cause))
         // It may be one of them, or all together.
-        const read = error._tag === "ResponseTooLarge" ? this.onTooLarge(error) : () => Effect.fail(error)
+        const read = error?._tag === "ResponseTooLarge" ? this.onTooLarge(error) : () => Effect.failCause(cause)
         for (const { path, resume } of group) resume(read(path))
       }
     })

@@ -81,9 +81,11 @@ export class Facet<A> {
   private ring(): void {
     for (const listener of this.listeners) listener()
     for (const follower of this.followers) {
+      const { wake } = follower
       follower.isNews = true
-      if (follower.wake !== undefined) Deferred.doneUnsafe(follower.wake, Effect.void)
+      // Whoever is woken may be asleep again when this comes back.
       follower.wake = undefined
+      if (wake !== undefined) Deferred.doneUnsafe(wake, Effect.void)
     }
   }
 

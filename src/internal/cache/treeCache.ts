@@ -239,10 +239,11 @@ export class TreeCache implements Cache {
 
   private onRefused(path: string, error: NoAuth | ResponseTooLarge): void {
     const most = this.most.get(path)
-    this.remove(path)
+    const changes = this.drop(path)
     if (most !== undefined) this.most.set(path, most)
     this.link(path)
     this.refused.set(path, error)
+    for (const change of changes) this.tell(change)
   }
 
   private hasParent(path: string): boolean {
@@ -296,18 +297,24 @@ export class TreeCache implements Cache {
     if (names?.size === 0) this.names.delete(parent)
   }
 
-  /** With everything below it, children before parents. */
   private remove(path: string): void {
-    if (!this.entries.has(path) && !this.refused.has(path)) return
+    for (const change of this.drop(path)) this.tell(change)
+  }
+
+  /** With everything below it, children before parents. Whoever is told of it looks at once: so that is for later. */
+  private drop(path: string): ReadonlyArray<TreeChange> {
+    const changes: Array<TreeChange> = []
+    if (!this.entries.has(path) && !this.refused.has(path)) return changes
     for (const gone of [...this.paths(path)].reverse()) {
       const previous = this.entries.get(gone)
       this.names.delete(gone)
       this.entries.delete(gone)
       this.refused.delete(gone)
       this.most.delete(gone)
-      if (previous !== undefined) this.tell({ _tag: "Removed", path: gone, previous })
+      if (previous !== undefined) changes.push({ _tag: "Removed", path: gone, previous })
     }
     this.unlink(path)
+    return changes
   }
 
   private tell(change: TreeChange): void {

@@ -9,8 +9,8 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { WatchKind, ZkClient } from "../../ZkClient.ts"
-import type { SessionError } from "../../ZkError.ts"
-import { OperationTimeout, SessionClosed, SessionExpired } from "../../ZkError.ts"
+import type { SessionError, StreamError } from "../../ZkError.ts"
+import { AuthFailed, ConnectionLoss, OperationTimeout, SessionClosed, SessionExpired } from "../../ZkError.ts"
 import type { NodeEvent, WatchedEvent } from "../../ZkEvent.ts"
 import type { Freshness } from "../../ZkMirror.ts"
 import * as ZkState from "../../ZkState.ts"
@@ -33,6 +33,8 @@ export interface Cache {
 export interface Upkeep {
   readonly freshness: Effect.Effect<Freshness>
   readonly freshnessChanges: Stream.Stream<Freshness>
+  /** Fails as whoever waits would, if the cache has ended. */
+  readonly goesOn: Effect.Effect<void, StreamError>
   /** Waits until all that the client has heard of by now is in the cache. */
   readonly catchUp: Effect.Effect<void, CatchUpError>
   /** Waits until all that was committed by now, by whomever, is in the cache. */
@@ -41,14 +43,14 @@ export interface Upkeep {
   readonly awaitZxid: (zxid: bigint) => Effect.Effect<void, SessionError>
 }
 
-/** A write that is complete when the cache shows it. */
+/** A write that is complete when the cache shows it. Of one that would never be shown nothing is sent. */
 export const seen = <A, E, R>(
-  { catchUp }: Pick<Upkeep, "catchUp">,
+  { catchUp, goesOn }: Pick<Upkeep, "catchUp" | "goesOn">,
   operation: string,
   path: string,
   write: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | CatchUpError, R> =>
-  Effect.tap(write, () =>
+): Effect.Effect<A, E | StreamError | CatchUpError | ConnectionLoss, R> =>
+  Effect.tap(Effect.andThen(goesOn, write), () =>
     // The write was applied: what comes too late is the sight of it.
     Effect.mapError(catchUp, (error) => {
       const outcome = { operation, path, maybeApplied: true }
@@ -59,8 +61,10 @@ export const seen = <A, E, R>(
           return new SessionExpired({ ...outcome, sessionId: error.sessionId })
         case "SessionClosed":
           return new SessionClosed(outcome)
+        case "AuthFailed":
+          return new AuthFailed({ ...outcome, scheme: error.scheme })
         default:
-          return error
+          return new ConnectionLoss({ ...outcome, reason: `it was applied, but cannot be read: ${error.message}` })
       }
     }))
 
@@ -197,6 +201,7 @@ export const keepUp = (
         return freshness.current
       }),
       freshnessChanges: Stream.fromPubSub(published),
+      goesOn: Effect.suspend(() => reads.over === undefined ? Effect.void : Effect.failCause(reads.over)),
       catchUp,
       sync,
       awaitZxid: (zxid) => Effect.flatMap(client.lastZxid, (seen) => seen < zxid ? sync : catchUp)

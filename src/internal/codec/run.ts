@@ -4,10 +4,13 @@ import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
-import { DecodeError, EncodeError } from "../../ZkCodec.ts"
+import { ValueDecodeError, ValueEncodeError } from "../../ZkCodec.ts"
 import { reasonOf } from "./reason.ts"
 
 const none = new Uint8Array(0)
+
+/** Codecs of bytes give what they are given: what is done to a value afterwards is to change nothing but that value. */
+const copyOf = (data: Uint8Array): Uint8Array => new Uint8Array(data)
 
 const tooDeep = "Expected a value that is not nested so deeply"
 
@@ -31,13 +34,13 @@ const guarded = <A, R, E>(
 /** Reads the values of nodes. Call it once for a codec: the function it returns keeps the parser. */
 export const decodeWith = <A, RD>(
   codec: Schema.Codec<A, Uint8Array, RD, unknown>
-): (path: string, data: Uint8Array | null) => Effect.Effect<A, DecodeError, RD> => {
+): (path: string, data: Uint8Array | null) => Effect.Effect<A, ValueDecodeError, RD> => {
   const parse = SchemaParser.decodeEffect(codec)
   return (path, data) => {
-    const bytes = data ?? none
+    const bytes = data === null ? none : copyOf(data)
     return guarded(
       () => parse(bytes),
-      (reason) => new DecodeError({ path, reason, data: Redacted.make(bytes, { label: "data" }) })
+      (reason) => new ValueDecodeError({ path, reason, data: Redacted.make(bytes, { label: "data" }) })
     )
   }
 }
@@ -45,7 +48,8 @@ export const decodeWith = <A, RD>(
 /** Makes the data of nodes. Call it once for a codec: the function it returns keeps the parser. */
 export const encodeWith = <A, RE>(
   codec: Schema.Codec<A, Uint8Array, unknown, RE>
-): (path: string, value: A) => Effect.Effect<Uint8Array, EncodeError, RE> => {
+): (path: string, value: A) => Effect.Effect<Uint8Array, ValueEncodeError, RE> => {
   const parse = SchemaParser.encodeEffect(codec)
-  return (path, value) => guarded(() => parse(value), (reason) => new EncodeError({ path, reason }))
+  return (path, value) =>
+    Effect.map(guarded(() => parse(value), (reason) => new ValueEncodeError({ path, reason })), copyOf)
 }

@@ -7,8 +7,8 @@
  * same one, and its version tells whether its data does. Of several claims that with the lowest number goes first, the
  * others step back. One transaction then deletes the claims and the node, if its data is still what was read.
  *
- * A claim that was the lowest is deleted by nobody but its owner, or with the session. So when the answer to the
- * transaction is lost, whether the claim is still there tells what became of it, as long as the session lives.
+ * The transaction also creates a mark, which nobody else has a name for, and which is deleted at once: when the answer is
+ * lost, whether it is there tells what became of the transaction, as long as the session lives.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,22 +16,23 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { NodeData, ZkClient } from "../../ZkClient.ts"
-import type { DecodeError } from "../../ZkCodec.ts"
+import type { ValueDecodeError } from "../../ZkCodec.ts"
 import type { MultiFailed, NoAuth, NodeExists, SessionError } from "../../ZkError.ts"
 import {
-  Conflict,
   ConnectionLoss,
   isSessionError,
   maybeApplied,
   NotEmpty,
   OperationTimeout,
   SessionClosed,
-  SessionExpired
+  SessionExpired,
+  WriteConflict
 } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { EphemeralNode, ZkSession } from "../../ZkSession.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
 import { backOff, maxTries } from "../contention.ts"
+import { makeUuid } from "../uuid.ts"
 import { PopInDoubt } from "./dictErrors.ts"
 import type { StorePopError } from "./store.ts"
 
@@ -49,6 +50,11 @@ const awaitGone = (client: ZkClient, path: string): Effect.Effect<boolean, NoAut
   return Effect.map(Effect.timeoutOption(gone, patience), Option.isSome)
 }
 
+const markOf = (uuid: string): string => `_c_${uuid}-popped`
+
+/** Names that are for a moment beside what is popped. */
+export const isMark = (name: string): boolean => /^_c_[0-9a-f-]{36}-popped$/.test(name)
+
 const lowest = (names: ReadonlyArray<string>): string | undefined => {
   const numberOf = (name: string) => ZkPath.sequence(name) ?? Infinity
   return names.reduce<string | undefined>(
@@ -65,7 +71,7 @@ export const awaitClaims = (
   client: ZkClient,
   path: string,
   operation: string
-): Effect.Effect<boolean, NoAuth | Conflict | SessionError> =>
+): Effect.Effect<boolean, NoAuth | WriteConflict | SessionError> =>
   client.getChildren(path).pipe(
     Effect.flatMap(({ children }) => {
       if (!children.every(isClaim)) return Effect.succeed(false)
@@ -73,7 +79,7 @@ export const awaitClaims = (
       if (first === undefined) return Effect.succeed(true)
       return Effect.flatMap(
         awaitGone(client, ZkPath.join(path, first)),
-        (isGone) => isGone ? Effect.succeed(true) : Effect.fail(new Conflict({ operation, path, tries: 1 }))
+        (isGone) => isGone ? Effect.succeed(true) : Effect.fail(new WriteConflict({ operation, path, tries: 1 }))
       )
     }),
     Effect.catchTag("NoNode", () => Effect.succeed(true))
@@ -88,10 +94,9 @@ const fromCause = ({ cause }: MultiFailed) => {
     case "NoNode":
     case "BadVersion":
     case "NotEmpty":
-      return Effect.succeed("again" as const)
+    // Processes that were cloned have the same chance.
     case "NodeExists":
-    case "EphemeralOnLocalSession":
-      return Effect.die(cause)
+      return Effect.succeed("again" as const)
     default:
       return Effect.fail(cause)
   }
@@ -102,6 +107,7 @@ const findOut = (
   client: ZkClient,
   session: ZkSession,
   claim: EphemeralNode,
+  mark: string,
   path: string,
   node: NodeData,
   error: SessionError
@@ -109,9 +115,9 @@ const findOut = (
   if (error._tag === "ConnectionLoss") {
     return Effect.andThen(
       session.client.sync(path),
-      Effect.map(session.client.exists(claim.path), (found) => Option.isNone(found) ? "done" : "undone")
+      Effect.map(session.client.exists(mark), (found) => Option.isSome(found) ? "done" : "undone")
     ).pipe(
-      Effect.catchTag("SessionExpired", (expired) => findOut(client, session, claim, path, node, expired))
+      Effect.catchTag("SessionExpired", (expired) => findOut(client, session, claim, mark, path, node, expired))
     )
   }
   // Where the claim is gone and the node is still the same one, the transaction was not applied, nor can it be. Servers
@@ -140,7 +146,8 @@ const take = Effect.fnUntraced(function*<A>(
   client: ZkClient,
   session: ZkSession,
   path: string,
-  decode: (node: NodeData) => Effect.Effect<A, DecodeError>
+  mark: string,
+  decode: (node: NodeData) => Effect.Effect<A, ValueDecodeError>
 ): Effect.fn.Return<Attempt<A>, StorePopError<A> | NodeExists, Scope.Scope> {
   const claim = yield* session.createEphemeral(ZkPath.join(path, "pop-"), null, { sequential: true }).pipe(
     Effect.catchTag("NoNode", () => Effect.succeed(undefined)),
@@ -155,12 +162,13 @@ const take = Effect.fnUntraced(function*<A>(
   if (first !== ZkPath.name(claim.path)) {
     yield* claim.remove
     if (first === undefined || (yield* awaitGone(session.client, ZkPath.join(path, first)))) return "again"
-    return yield* new Conflict({ operation: "pop", path, tries: 1 })
+    return yield* new WriteConflict({ operation: "pop", path, tries: 1 })
   }
   const value = yield* decode(node)
   const ops = [
     ...children.map((child) => ZkTransaction.delete(ZkPath.join(path, child))),
-    ZkTransaction.delete(path, { version: node.stat.version })
+    ZkTransaction.delete(path, { version: node.stat.version }),
+    ZkTransaction.create(mark, null, { mode: "ephemeral" })
   ]
   const inDoubt = (reason: string) => new PopInDoubt({ path, value: Redacted.make(value), reason })
   return yield* session.client.multi(ops).pipe(
@@ -172,7 +180,7 @@ const take = Effect.fnUntraced(function*<A>(
     }),
     Effect.catch((error): Effect.Effect<Attempt<A>, StorePopError<A>> => {
       if (!maybeApplied(error) || !isSessionError(error)) return Effect.fail(error)
-      return Effect.matchEffect(findOut(client, session, claim, path, node, error), {
+      return Effect.matchEffect(findOut(client, session, claim, mark, path, node, error), {
         onSuccess: (outcome) => {
           if (outcome === undefined) return Effect.fail(inDoubt(error.message))
           return Effect.succeed(outcome === "done" ? Option.some(value) : "again")
@@ -184,32 +192,42 @@ const take = Effect.fnUntraced(function*<A>(
 })
 
 /**
- * The claim that was not deleted with the node is deleted in the background: where a server is silent nobody has to wait
- * for that.
+ * Takes a value out by way of a claim and a mark. What is left of them is deleted in the background: where a server is
+ * silent nobody has to wait for that.
  */
-const withClaim = <A, E>(take: Effect.Effect<Attempt<A>, E, Scope.Scope>): Effect.Effect<Attempt<A>, E> =>
-  Effect.acquireUseRelease(
-    Scope.make(),
-    (scope) => Effect.provideService(take, Scope.Scope, scope),
-    (scope, exit) => {
-      const isTaken = Exit.isSuccess(exit) && exit.value !== "again"
-      return isTaken ? Effect.void : Effect.forkDetach(Scope.close(scope, exit), { startImmediately: true })
-    }
-  )
+const takeWithin = <A>(
+  client: ZkClient,
+  session: ZkSession,
+  path: string,
+  decode: (node: NodeData) => Effect.Effect<A, ValueDecodeError>
+) =>
+  Effect.flatMap(makeUuid, (uuid) => {
+    const mark = ZkPath.join(ZkPath.parent(path)!, markOf(uuid))
+    return Effect.acquireUseRelease(
+      Scope.make(),
+      (scope) => Effect.provideService(take(client, session, path, mark, decode), Scope.Scope, scope),
+      (scope, exit) => {
+        // With the node the claim has gone, too.
+        const isTaken = Exit.isSuccess(exit) && exit.value !== "again"
+        const left = isTaken ? session.remove(mark) : Effect.andThen(session.remove(mark), Scope.close(scope, exit))
+        return Effect.forkDetach(left, { startImmediately: true })
+      }
+    )
+  })
 
 /** Deletes a node, and gives what it held to nobody but the caller; none if there is no such node. */
 export const popNode = <A>(
   client: ZkClient,
   path: string,
-  decode: (node: NodeData) => Effect.Effect<A, DecodeError>
+  decode: (node: NodeData) => Effect.Effect<A, ValueDecodeError>
 ): Effect.Effect<Option.Option<A>, StorePopError<A>> => {
   const attempt = (tries: number): Effect.Effect<Option.Option<A>, StorePopError<A>> =>
-    Effect.flatMap(client.session, (session) => withClaim(take(client, session, path, decode))).pipe(
+    Effect.flatMap(client.session, (session) => takeWithin(client, session, path, decode)).pipe(
       Effect.catchTags({
         // The node has gone while its claim was looked for: with the claim's session, or by way of a lower claim.
         NoNode: () => Effect.succeed("again" as const),
         // The numbers of claims have run out.
-        NodeExists: () => Effect.fail(new Conflict({ operation: "pop", path, tries })),
+        NodeExists: () => Effect.fail(new WriteConflict({ operation: "pop", path, tries })),
         // A client that is bound to a session has no other.
         SessionExpired: (error) =>
           Effect.flatMap(
@@ -222,7 +240,7 @@ export const popNode = <A>(
       }),
       Effect.flatMap((outcome) => {
         if (outcome !== "again") return Effect.succeed(outcome)
-        if (tries === maxTries) return Effect.fail(new Conflict({ operation: "pop", path, tries }))
+        if (tries === maxTries) return Effect.fail(new WriteConflict({ operation: "pop", path, tries }))
         return Effect.andThen(backOff(tries), attempt(tries + 1))
       })
     )

@@ -121,7 +121,7 @@ const makeDocument = <K extends string | number, V>(
   values: Values<K, V>,
   options: ZkDict.NodeOptions & ZkDict.ReadOptions
 ): Effect.Effect<
-  ZkDict.ZkDict<K, V, ZkCodec.DecodeError, ZkCodec.DecodeError>,
+  ZkDict.ZkDict<K, V, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>,
   NoAuth | SessionError,
   ZkClient | Scope.Scope
 > =>
@@ -145,7 +145,7 @@ export const document = <V, I, RD, RE, K extends string | number>(
   path: string,
   options: Omit<ZkDict.ValueOptions<V, I, RD, RE, K>, "codec"> & ZkDict.NodeOptions & ZkDict.ReadOptions
 ): Effect.Effect<
-  ZkDict.ZkDict<K, V, ZkCodec.DecodeError, ZkCodec.DecodeError>,
+  ZkDict.ZkDict<K, V, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>,
   NoAuth | SessionError,
   Services<RD, RE>
 > =>
@@ -199,7 +199,7 @@ export const documentStruct = <F extends ZkDict.Fields>(
   fields: F,
   options: ZkDict.NodeOptions & ZkDict.ReadOptions = {}
 ): Effect.Effect<
-  ZkDict.ZkStruct<ZkDict.ValuesOf<F>, ZkCodec.DecodeError, ZkCodec.DecodeError>,
+  ZkDict.ZkStruct<ZkDict.ValuesOf<F>, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>,
   NoAuth | SessionError,
   ZkClient | Scope.Scope | ZkDict.ServicesOf<F>
 > =>
@@ -207,6 +207,6 @@ export const documentStruct = <F extends ZkDict.Fields>(
     const values = valuesOfFields(path, fields, anyNames(path, Schema.String), undefined, context)
     return Effect.map(
       makeDocument(path, values, options),
-      toStruct<F, ZkCodec.DecodeError, ZkCodec.DecodeError>
+      toStruct<F, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>
     )
   })

@@ -29,7 +29,7 @@ export class KeyNotFound extends Schema.TaggedError<KeyNotFound>(id("KeyNotFound
  * @category errors
  * @since 0.1.0
  */
-export class InvalidKey extends Schema.TaggedError<InvalidKey>(id("InvalidKey"))("InvalidKey", {
+export class InvalidDictKey extends Schema.TaggedError<InvalidDictKey>(id("InvalidDictKey"))("InvalidDictKey", {
   path: Schema.String,
   key: Schema.String,
   reason: Schema.String

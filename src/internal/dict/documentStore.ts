@@ -6,9 +6,9 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Acl } from "../../ZkAcl.ts"
 import type { NodeData, ZkClient } from "../../ZkClient.ts"
-import { DecodeError } from "../../ZkCodec.ts"
+import { ValueDecodeError } from "../../ZkCodec.ts"
 import type { NoAuth, ResponseTooLarge, SessionError } from "../../ZkError.ts"
-import { Conflict } from "../../ZkError.ts"
+import { WriteConflict } from "../../ZkError.ts"
 import type { LiveNode } from "../cache/liveNode.ts"
 import { makeLiveNode } from "../cache/liveNode.ts"
 import { seen } from "../cache/upkeep.ts"
@@ -50,9 +50,9 @@ declare const JSON: {
 const rawJson = (source: string): unknown => JSON.rawJSON(source)
 
 const malformed = (path: string, data: Uint8Array) =>
-  new DecodeError({ path, reason: "Expected a JSON object", data: Redacted.make(data, { label: "data" }) })
+  new ValueDecodeError({ path, reason: "Expected a JSON object", data: Redacted.make(data, { label: "data" }) })
 
-const parse = (path: string, data: Uint8Array | null): Entries | DecodeError => {
+const parse = (path: string, data: Uint8Array | null): Entries | ValueDecodeError => {
   const bytes = data ?? new Uint8Array(0)
   try {
     const document = JSON.parse(decoder.decode(bytes), keepNumbers)
@@ -71,7 +71,7 @@ const transactDocument = <A, E, R>(
   { acl, client, isName, path }: DocumentStoreOptions,
   operation: string,
   body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | StoreWriteError | Conflict | DecodeError, R> => {
+): Effect.Effect<A, E | StoreWriteError | WriteConflict | ValueDecodeError, R> => {
   /** Gives whether it was written; if not, somebody else was faster. */
   const write = (node: Option.Option<NodeData>, data: string): Effect.Effect<boolean, StoreWriteError> =>
     Option.isNone(node)
@@ -87,16 +87,16 @@ const transactDocument = <A, E, R>(
           BadVersion: () => Effect.succeed(false)
         })
       )
-  const attempt = (tries: number): Effect.Effect<A, E | StoreWriteError | Conflict | DecodeError, R> =>
+  const attempt = (tries: number): Effect.Effect<A, E | StoreWriteError | WriteConflict | ValueDecodeError, R> =>
     Effect.gen(function*() {
       const node = yield* client.getDataOption(path)
       const entries = Option.isNone(node) ? new Map<string, Uint8Array>() : parse(path, node.value.data)
-      if (entries instanceof DecodeError) return yield* entries
+      if (entries instanceof ValueDecodeError) return yield* entries
       const transaction = new WholeTransaction(entries, isName)
       const result = yield* body(transaction)
       const next = transaction.result()
       if (next === undefined || (yield* write(node, format(next)))) return result
-      if (tries === maxTries) return yield* new Conflict({ operation, path, tries })
+      if (tries === maxTries) return yield* new WriteConflict({ operation, path, tries })
       yield* backOff(tries)
       // A server that is behind would show the same again.
       yield* client.sync(path)
@@ -105,20 +105,20 @@ const transactDocument = <A, E, R>(
   return attempt(1)
 }
 
-const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DecodeError> => {
+const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<ValueDecodeError> => {
   const { isName, path } = options
   const { value } = live.cache
   const view = new MapView()
   const turns = new Turns()
-  let problem: DecodeError | undefined
+  let problem: ValueDecodeError | undefined
   let known: NodeData | undefined
   const look = () => {
     const node = value.state === undefined ? undefined : Option.getOrUndefined(value.state.node)
     if (node === known) return
     known = node
     const entries = node === undefined ? new Map<string, Uint8Array>() : parse(path, node.data)
-    problem = entries instanceof DecodeError ? entries : undefined
-    if (!(entries instanceof DecodeError)) view.replace(new Map([...entries].filter(([name]) => isName(name))))
+    problem = entries instanceof ValueDecodeError ? entries : undefined
+    if (!(entries instanceof ValueDecodeError)) view.replace(new Map([...entries].filter(([name]) => isName(name))))
   }
   value.onNews(look)
   /** It has grown too large to be read. */
@@ -141,7 +141,7 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DecodeE
     freshness: live.freshness,
     freshnessChanges: live.freshnessChanges,
     sync: live.sync,
-    ...wholeOperations<DecodeError>(
+    ...wholeOperations<ValueDecodeError>(
       path,
       (operation, body) => {
         const write = transactDocument(options, operation, body)
@@ -155,7 +155,7 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DecodeE
 /** Complete when the node has been read, whether it exists or not. */
 export const makeDocumentStore = (
   options: DocumentStoreOptions
-): Effect.Effect<Store<DecodeError>, NoAuth | SessionError, Scope.Scope> =>
+): Effect.Effect<Store<ValueDecodeError>, NoAuth | SessionError, Scope.Scope> =>
   Effect.gen(function*() {
     const live = yield* makeLiveNode(options.client, options.path)
     yield* live.catchUp

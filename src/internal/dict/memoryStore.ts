@@ -2,9 +2,9 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Conflict } from "../../ZkError.ts"
+import { WriteConflict } from "../../ZkError.ts"
 import type { Freshness } from "../../ZkMirror.ts"
-import { maxTries } from "../contention.ts"
+import { backOff, maxTries } from "../contention.ts"
 import type { Entries } from "./mapView.ts"
 import { MapView } from "./mapView.ts"
 import type { Store } from "./store.ts"
@@ -21,8 +21,8 @@ export const makeMemoryStore: Effect.Effect<Store, never, Scope.Scope> = Effect.
   const transact = <A, E, R>(
     operation: string,
     body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | Conflict, R> => {
-    const attempt = (tries: number): Effect.Effect<A, E | Conflict, R> =>
+  ): Effect.Effect<A, E | WriteConflict, R> => {
+    const attempt = (tries: number): Effect.Effect<A, E | WriteConflict, R> =>
       Effect.suspend(() => {
         const before = current
         const transaction = new WholeTransaction(before, () => true)
@@ -34,7 +34,9 @@ export const makeMemoryStore: Effect.Effect<Store, never, Scope.Scope> = Effect.
             view.replace(next)
             return Effect.succeed(result)
           }
-          return tries === maxTries ? Effect.fail(new Conflict({ operation, path, tries })) : attempt(tries + 1)
+          return tries === maxTries
+            ? Effect.fail(new WriteConflict({ operation, path, tries }))
+            : Effect.andThen(backOff(tries), attempt(tries + 1))
         })
       })
     return attempt(1)

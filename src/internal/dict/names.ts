@@ -5,7 +5,8 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaParser from "effect/SchemaParser"
 import * as ZkPath from "../../ZkPath.ts"
 import { reasonOf } from "../codec/reason.ts"
-import { InvalidKey } from "./dictErrors.ts"
+import { isMark } from "./claim.ts"
+import { InvalidDictKey } from "./dictErrors.ts"
 
 /** Why something cannot be the name of a node. */
 const problemOf = (name: string): string | undefined => {
@@ -18,7 +19,7 @@ const problemOf = (name: string): string | undefined => {
 }
 
 export interface Names<K> {
-  readonly toName: (key: K) => Result.Result<string, InvalidKey>
+  readonly toName: (key: K) => Result.Result<string, InvalidDictKey>
   /** None: what has this name is no key. */
   readonly toKey: (name: string) => K | undefined
 }
@@ -30,7 +31,7 @@ const namesOf = <K extends string | number>(
 ): Names<K> => {
   const encode = SchemaParser.encodeResult(schema)
   const decode = SchemaParser.decodeUnknownResult(schema)
-  const invalid = (key: unknown, reason: string) => Result.fail(new InvalidKey({ path, key: String(key), reason }))
+  const invalid = (key: unknown, reason: string) => Result.fail(new InvalidDictKey({ path, key: String(key), reason }))
   return {
     toName: (key) => {
       const encoded = encode(key)
@@ -49,11 +50,10 @@ const namesOf = <K extends string | number>(
 
 /** Keys as names of nodes below a root. */
 export const nodeNames = <K extends string | number>(root: string, schema: Schema.Codec<K, string>): Names<K> =>
-  namesOf(
-    root,
-    schema,
-    (name) => root === "/" && name === "zookeeper" ? "it belongs to the servers" : problemOf(name)
-  )
+  namesOf(root, schema, (name) => {
+    if (root === "/" && name === "zookeeper") return "it belongs to the servers"
+    return isMark(name) ? "it is what marks look like" : problemOf(name)
+  })
 
 /** Keys as names that can be anything. */
 export const anyNames = <K extends string | number>(path: string, schema: Schema.Codec<K, string>): Names<K> =>

@@ -1,11 +1,10 @@
 /** A dictionary as the children of a node: a node a name, seen through one watch. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { NoAuth, SessionError } from "../../ZkError.ts"
-import { Conflict } from "../../ZkError.ts"
+import type { NoAuth, NotEmpty, SessionError } from "../../ZkError.ts"
+import { WriteConflict } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { LiveTree } from "../cache/liveTree.ts"
 import { makeLiveTree } from "../cache/liveTree.ts"
@@ -14,7 +13,6 @@ import type { Lost } from "../client/resolve.ts"
 import { inTheNext, isLost, leftOpen } from "../client/resolve.ts"
 import { maxTries } from "../contention.ts"
 import { awaitClaims, popNode } from "./claim.ts"
-import { PopInDoubt } from "./dictErrors.ts"
 import { isSameBytes } from "./mapView.ts"
 import type { NodeStoreOptions } from "./root.ts"
 import { makeRoot } from "./root.ts"
@@ -59,7 +57,7 @@ const setNode = (
   path: string,
   data: Uint8Array,
   isThere: boolean
-): Effect.Effect<void, StoreWriteError | Conflict> => {
+): Effect.Effect<void, StoreWriteError | WriteConflict> => {
   const { acl, client } = options
   const create = client.create(path, data, { acl }).pipe(
     Effect.as(true),
@@ -91,46 +89,44 @@ const setNode = (
           })
         )
     )
-  const attempt = (isThere: boolean, tries: number): Effect.Effect<void, StoreWriteError | Conflict> =>
+  const attempt = (isThere: boolean, tries: number): Effect.Effect<void, StoreWriteError | WriteConflict> =>
     Effect.flatMap(once(isThere), (outcome) => {
       if (outcome === "done") return Effect.void
-      if (tries === maxTries) return Effect.fail(new Conflict({ operation: "set", path, tries }))
+      if (tries === maxTries) return Effect.fail(new WriteConflict({ operation: "set", path, tries }))
       return attempt(outcome === "same" ? isThere : !isThere, tries + 1)
     })
   return attempt(isThere, 1)
+}
+
+/** It has children: claims, perhaps. */
+interface Blocked {
+  readonly error: NotEmpty
+  readonly lost: Lost | undefined
 }
 
 /** Gives whether there was something to remove. */
 const removeNode = (
   { client }: NodeStoreOptions,
   path: string,
-  wasThere: boolean
-): Effect.Effect<boolean, StoreRemoveError> => {
-  const attempt = (tries: number, lost?: Lost): Effect.Effect<boolean, StoreRemoveError> =>
+  wasThere: boolean,
+  lost: Lost | undefined
+): Effect.Effect<boolean | Blocked, StoreRemoveError> => {
+  const attempt = (tries: number, lost: Lost | undefined): Effect.Effect<boolean | Blocked, StoreRemoveError> =>
     client.delete(path).pipe(
       Effect.as(true),
       // After a lost answer it may have been us.
       Effect.catchTag("NoNode", () => Effect.succeed(lost !== undefined && wasThere)),
-      Effect.catch((error): Effect.Effect<boolean, StoreRemoveError> => {
+      Effect.catch((error): Effect.Effect<boolean | Blocked, StoreRemoveError> => {
         // Any version will do.
         if (error._tag === "BadVersion") return Effect.die(error)
-        if (error._tag === "NotEmpty") {
-          if (tries === maxTries) return Effect.fail(new Conflict({ operation: "remove", path, tries }))
-          return Effect.flatMap(
-            Effect.mapError(
-              awaitClaims(client, path, "remove"),
-              (later) => lost !== undefined && "maybeApplied" in later ? leftOpen(lost, later) : later
-            ),
-            (isGone) => isGone ? attempt(tries + 1, lost) : Effect.fail(error)
-          )
-        }
+        if (error._tag === "NotEmpty") return Effect.succeed<Blocked>({ error, lost })
         if (isLost(error) && tries < maxTries) return attempt(tries + 1, error)
         // The session ends while we look: the next one tells as much.
         if (lost !== undefined && error._tag === "SessionExpired" && tries < maxTries) return attempt(tries + 1, lost)
         return Effect.fail(lost !== undefined && "maybeApplied" in error ? leftOpen(lost, error) : error)
       })
     )
-  return attempt(1)
+  return attempt(1, lost)
 }
 
 const clearNodes = (
@@ -165,10 +161,24 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
     const write = Effect.suspend(() => setNode(options, path, data, isThere(path)))
     return seen(live, "set", path, turns.take(name, "set", path, write))
   }
-  const remove = (name: string) => {
-    const path = pathOf(name)
-    return turns.take(name, "remove", path, Effect.suspend(() => removeNode(options, path, isThere(path))))
-  }
+  const remove = (name: string): Effect.Effect<boolean, StoreRemoveError> =>
+    Effect.suspend(() => {
+      const path = pathOf(name)
+      const wasThere = isThere(path)
+      const attempt = (tries: number, lost: Lost | undefined): Effect.Effect<boolean, StoreRemoveError> =>
+        Effect.flatMap(turns.take(name, "remove", path, removeNode(options, path, wasThere, lost)), (outcome) => {
+          if (typeof outcome === "boolean") return Effect.succeed(outcome)
+          const { error, lost } = outcome
+          if (tries === maxTries) return Effect.fail(new WriteConflict({ operation: "remove", path, tries }))
+          // Claims do not stand in the way of others, who want to set.
+          const waited = Effect.mapError(
+            awaitClaims(client, path, "remove"),
+            (later) => lost !== undefined && "maybeApplied" in later ? leftOpen(lost, later) : later
+          )
+          return Effect.flatMap(waited, (isGone) => isGone ? attempt(tries + 1, lost) : Effect.fail(error))
+        })
+      return attempt(1, undefined)
+    })
   return {
     path: root,
     view: {
@@ -189,16 +199,9 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
     remove: (name) => seen(live, "remove", pathOf(name), remove(name)),
     clear: seen(live, "clear", root, clearNodes(options, remove)),
     pop: (name, decode) => {
-      const path = pathOf(name)
-      return Effect.tap(popNode(client, path, decode), (popped) =>
-        Effect.mapError(
-          seen(live, "pop", path, Effect.void),
-          // Nobody else has the value.
-          (error) =>
-            Option.isNone(popped)
-              ? error
-              : new PopInDoubt({ path, value: Redacted.make(popped.value), reason: error.message })
-        ))
+      const popped = Effect.andThen(live.goesOn, popNode(client, pathOf(name), decode))
+      // Nobody else has the value: it is given though the view may not show yet, or never, that it was removed.
+      return Effect.tap(popped, () => Effect.exit(live.catchUp))
     },
     transact: (body) => seen(live, "transact", root, transactNodes(options, body))
   }

@@ -2,9 +2,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import type { DecodeError } from "../../ZkCodec.ts"
+import type { ValueDecodeError } from "../../ZkCodec.ts"
 import type {
-  Conflict,
   EphemeralOnLocalSession,
   InvalidAcl,
   NoAuth,
@@ -14,7 +13,8 @@ import type {
   QuotaExceeded,
   ResponseTooLarge,
   SessionError,
-  StreamError
+  StreamError,
+  WriteConflict
 } from "../../ZkError.ts"
 import type { Freshness } from "../../ZkMirror.ts"
 import type { Change } from "../cache/changes.ts"
@@ -45,9 +45,9 @@ export type StoreWriteError =
   | QuotaExceeded
   | SessionError
 
-export type StoreRemoveError = StoreWriteError | NotEmpty | Conflict
+export type StoreRemoveError = StoreWriteError | NotEmpty | WriteConflict
 
-export type StorePopError<A> = StoreRemoveError | DecodeError | EphemeralOnLocalSession | PopInDoubt<A>
+export type StorePopError<A> = StoreRemoveError | ValueDecodeError | EphemeralOnLocalSession | PopInDoubt<A>
 
 export interface Transaction<W = never> {
   /** From where it is kept, once. */
@@ -66,11 +66,11 @@ export interface Store<W = never> {
   readonly freshnessChanges: Stream.Stream<Freshness>
   readonly sync: Effect.Effect<void, SessionError>
   // All of these are complete when the view shows what they did.
-  readonly set: (name: string, data: Uint8Array) => Effect.Effect<void, StoreWriteError | Conflict | W>
+  readonly set: (name: string, data: Uint8Array) => Effect.Effect<void, StoreWriteError | WriteConflict | W>
   /** In the order that they are given in, as far as they have the same name. */
   readonly setAll: (all: ReadonlyArray<readonly [name: string, data: Uint8Array]>) => Effect.Effect<
     void,
-    StoreWriteError | Conflict | W
+    StoreWriteError | WriteConflict | W
   >
   /** Gives whether there was something to remove, as far as is known. */
   readonly remove: (name: string) => Effect.Effect<boolean, StoreRemoveError | W>
@@ -78,7 +78,7 @@ export interface Store<W = never> {
   /** Removes what could be decoded, and gives it to nobody else. */
   readonly pop: <A>(
     name: string,
-    decode: (entry: Entry) => Effect.Effect<A, DecodeError>
+    decode: (entry: Entry) => Effect.Effect<A, ValueDecodeError>
   ) => Effect.Effect<Option.Option<A>, StorePopError<A> | W>
   /** Runs the body, and again as long as others were faster. */
   readonly transact: <A, E, R>(

@@ -7,9 +7,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type { NodeData } from "../../ZkClient.ts"
-import type { MultiCause, NoAuth, SessionError } from "../../ZkError.ts"
-import { Conflict } from "../../ZkError.ts"
+import type { MultiCause, NoAuth, ServerError, SessionError } from "../../ZkError.ts"
+import { WriteConflict } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
 import { inTheNext, isLost, leftOpen } from "../client/resolve.ts"
@@ -141,11 +142,30 @@ const findOut = (
   )
 }
 
+/** Whether all that was read was so at one moment. */
+const wasSo = (
+  { client }: NodeStoreOptions,
+  attempt: Attempt
+): Effect.Effect<boolean, NoAuth | ServerError | SessionError> => {
+  const { seen } = attempt
+  // One thing was as it is at the moment that it was read.
+  if (seen.size <= 1) return Effect.succeed(true)
+  const nodes = [...seen.values()]
+  return Effect.flatMap(client.observeEach([...seen.keys()].map((name) => attempt.pathOf(name))), (results) => {
+    const failure = results.find(Result.isFailure)
+    if (failure !== undefined) return Effect.fail(failure.failure)
+    return Effect.succeed(results.every((result, i) => {
+      const now = Result.isSuccess(result) ? Option.getOrUndefined(result.success.node)?.stat : undefined
+      const before = nodes[i]?.stat
+      return now?.czxid === before?.czxid && now?.mzxid === before?.mzxid
+    }))
+  })
+}
+
 const commit = (options: NodeStoreOptions, attempt: Attempt): Effect.Effect<boolean, StoreRemoveError> =>
   Effect.suspend(() => {
+    if (attempt.written.size === 0) return wasSo(options, attempt)
     const ops = attempt.ops()
-    // One thing that was read is as it was at that moment.
-    if (attempt.written.size === 0 && ops.length <= 1) return Effect.succeed(true)
     return Effect.flatMap(options.client.lastZxid, (before) =>
       options.client.multi(ops).pipe(
         Effect.as(true),
@@ -166,7 +186,7 @@ export const transactNodes = <A, E, R>(
       const result = yield* body(transaction)
       yield* transaction.readWritten
       if (yield* commit(options, transaction)) return result
-      if (tries === maxTries) return yield* new Conflict({ operation: "transact", path: options.root, tries })
+      if (tries === maxTries) return yield* new WriteConflict({ operation: "transact", path: options.root, tries })
       yield* backOff(tries)
       // A server that is behind would show the same again.
       yield* options.client.sync(options.root)

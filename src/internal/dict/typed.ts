@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { DecodeError, EncodeError } from "../../ZkCodec.ts"
+import type { ValueDecodeError, ValueEncodeError } from "../../ZkCodec.ts"
 import type { Change, Transaction, ZkDict } from "../../ZkDict.ts"
-import type { InvalidKey } from "./dictErrors.ts"
+import type { InvalidDictKey } from "./dictErrors.ts"
 import { KeyNotFound } from "./dictErrors.ts"
 import { settled } from "./settled.ts"
 import type { Entry, Store, StoreChange, Transaction as StoreTransaction, Unreadable } from "./store.ts"
@@ -33,14 +33,15 @@ export const typed = <K extends string | number, V, E extends { readonly _tag: s
     Effect.andThen(readable, Effect.suspend(read))
 
   const named = <A, E2, R2>(key: K, use: (name: string) => Effect.Effect<A, E2, R2>) =>
-    Effect.suspend((): Effect.Effect<A, E2 | InvalidKey, R2> => {
+    Effect.suspend((): Effect.Effect<A, E2 | InvalidDictKey, R2> => {
       const name = values.toName(key)
       return Result.isFailure(name) ? Effect.fail(name.failure) : use(name.success)
     })
 
-  const decode = (name: string, { data }: Entry): Effect.Effect<V, DecodeError> => values.codecOf(name).decode(data)
+  const decode = (name: string, { data }: Entry): Effect.Effect<V, ValueDecodeError> =>
+    values.codecOf(name).decode(data)
 
-  const decoded = (name: string, entry: Entry | Unreadable): Effect.Effect<V, DecodeError | Unreadable> =>
+  const decoded = (name: string, entry: Entry | Unreadable): Effect.Effect<V, ValueDecodeError | Unreadable> =>
     "data" in entry ? decode(name, entry) : Effect.fail(entry)
 
   const getOption = (key: K) =>
@@ -74,7 +75,8 @@ export const typed = <K extends string | number, V, E extends { readonly _tag: s
 
   // -- writes ---------------------------------------------------------------------------------------------------------
 
-  const encode = (name: string, value: V): Effect.Effect<Uint8Array, EncodeError> => values.codecOf(name).encode(value)
+  const encode = (name: string, value: V): Effect.Effect<Uint8Array, ValueEncodeError> =>
+    values.codecOf(name).encode(value)
 
   const set = (key: K, value: V) =>
     named(key, (name) => Effect.flatMap(encode(name, value), (data) => store.set(name, data)))

@@ -1,23 +1,20 @@
 /** Keys and values of a dictionary as names and bytes of what it is kept in. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { DecodeError, EncodeError, ZkCodec } from "../../ZkCodec.ts"
+import type { ValueDecodeError, ValueEncodeError, ZkCodec } from "../../ZkCodec.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import { decodeWith, encodeWith } from "../codec/run.ts"
 import type { Names } from "./names.ts"
 
 /** Values as the bytes of one name. */
 export interface Codec<in out V> {
-  readonly decode: (data: Uint8Array | null) => Effect.Effect<V, DecodeError>
-  readonly encode: (value: V) => Effect.Effect<Uint8Array, EncodeError>
+  readonly decode: (data: Uint8Array | null) => Effect.Effect<V, ValueDecodeError>
+  readonly encode: (value: V) => Effect.Effect<Uint8Array, ValueEncodeError>
 }
 
 export interface Values<K, V> extends Names<K> {
   readonly codecOf: (name: string) => Codec<V>
 }
-
-/** Codecs of bytes give what they are given: what is done to a value afterwards is to change nothing but that value. */
-const copyOf = (data: Uint8Array): Uint8Array => new Uint8Array(data)
 
 /** `at`: the names of what is decoded, for errors. */
 export const codecAt = <V, RD, RE>(
@@ -27,8 +24,8 @@ export const codecAt = <V, RD, RE>(
   const decode = decodeWith(codec)
   const encode = encodeWith(codec)
   return (at) => ({
-    decode: (data) => Effect.provideContext(decode(at, data === null ? null : copyOf(data)), context),
-    encode: (value) => Effect.map(Effect.provideContext(encode(at, value), context), copyOf)
+    decode: (data) => Effect.provideContext(decode(at, data), context),
+    encode: (value) => Effect.provideContext(encode(at, value), context)
   })
 }
 

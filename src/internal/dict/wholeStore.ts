@@ -2,9 +2,9 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import type { DecodeError } from "../../ZkCodec.ts"
+import type { ValueDecodeError } from "../../ZkCodec.ts"
 import { maybeApplied } from "../../ZkError.ts"
-import type { Conflict } from "../../ZkError.ts"
+import type { WriteConflict } from "../../ZkError.ts"
 import { PopInDoubt } from "./dictErrors.ts"
 import type { Entries } from "./mapView.ts"
 import { isSameBytes } from "./mapView.ts"
@@ -68,7 +68,7 @@ export class WholeTransaction implements Transaction {
 export type Transact<W> = <A, E, R>(
   operation: string,
   body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
-) => Effect.Effect<A, E | StoreWriteError | Conflict | W, R>
+) => Effect.Effect<A, E | StoreWriteError | WriteConflict | W, R>
 
 /** Looks, in a transaction that writes nothing. */
 const isSo = <A, W>(
@@ -119,7 +119,7 @@ export const wholeOperations = <W extends { readonly _tag: string; readonly mess
     transact("clear", (transaction) => Effect.sync(() => transaction.removeAll())),
     isSo(transact, "clear", (transaction) => transaction.isEmpty, undefined)
   ),
-  pop: <A>(name: string, decode: (entry: Entry) => Effect.Effect<A, DecodeError>) =>
+  pop: <A>(name: string, decode: (entry: Entry) => Effect.Effect<A, ValueDecodeError>) =>
     Effect.suspend(() => {
       let popped: Option.Option<A> = Option.none()
       const removed = transact("pop", (transaction) =>

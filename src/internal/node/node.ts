@@ -6,10 +6,10 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CreateError, NodeData, VersionOptions } from "../../ZkClient.ts"
 import { ZkClient } from "../../ZkClient.ts"
-import type { DecodeError, EncodeError } from "../../ZkCodec.ts"
+import type { ValueDecodeError, ValueEncodeError } from "../../ZkCodec.ts"
 import * as ZkCodec from "../../ZkCodec.ts"
 import type { BadVersion } from "../../ZkError.ts"
-import { Conflict, InvalidPath, NoNode } from "../../ZkError.ts"
+import { InvalidPath, NoNode, WriteConflict } from "../../ZkError.ts"
 import type * as ZkNode from "../../ZkNode.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { Stat } from "../../ZkStat.ts"
@@ -45,9 +45,9 @@ export const make = <A, I, RD, RE>(
     const codec = options.codec === undefined ? ZkCodec.json(options.value) : options.codec(options.value)
     const decodeData = decodeWith(codec)
     const encodeValue = encodeWith(codec)
-    const decode = ({ data }: NodeData): Effect.Effect<A, DecodeError> =>
+    const decode = ({ data }: NodeData): Effect.Effect<A, ValueDecodeError> =>
       Effect.provideContext(decodeData(path, data), context)
-    const encode = (value: A): Effect.Effect<Uint8Array, EncodeError> =>
+    const encode = (value: A): Effect.Effect<Uint8Array, ValueEncodeError> =>
       Effect.provideContext(encodeValue(path, value), context)
 
     const live = yield* makeLiveNode(client, path)
@@ -87,7 +87,7 @@ export const make = <A, I, RD, RE>(
       shown("set", Effect.flatMap(encode(value), (data) => write(data, versionOptions?.version)))
 
     const update = <E = never, R = never>(f: (value: A) => A | Effect.Effect<A, E, R>) => {
-      type Failure = E | DecodeError | EncodeError | Conflict | CreateError
+      type Failure = E | ValueDecodeError | ValueEncodeError | WriteConflict | CreateError
       /** Gives whether it was written; if not, somebody else was faster. */
       const replace = (found: Option.Option<NodeData>, data: Uint8Array): Effect.Effect<boolean, CreateError> => {
         if (Option.isSome(found)) {
@@ -118,7 +118,7 @@ export const make = <A, I, RD, RE>(
             const value = Effect.isEffect(made) ? yield* made : made
             if (yield* replace(found, yield* encode(value))) return value
           }
-          if (tries === maxTries) return yield* new Conflict({ operation: "update", path, tries })
+          if (tries === maxTries) return yield* new WriteConflict({ operation: "update", path, tries })
           yield* backOff(tries)
           // A server that is behind would show the same again.
           yield* client.sync(path)
