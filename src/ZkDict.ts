@@ -259,14 +259,14 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
   ) => Effect.Effect<V, InvalidDictKey | ValueDecodeError | ValueEncodeError | RemoveError | W>
   /**
    * Replaces the value by what the function makes of it, if nobody else has written meanwhile; otherwise once more.
-   * `WriteConflict` when others were faster 32 times. Gives the new value.
+   * `WriteConflict` when others were faster 100 times. Gives the new value.
    */
   readonly update: <E2 = never, R2 = never>(
     key: K,
     f: (value: V) => V | Effect.Effect<V, E2, R2>
   ) => Effect.Effect<V, E2 | KeyNotFound | InvalidDictKey | ValueDecodeError | ValueEncodeError | RemoveError | W, R2>
   /**
-   * Reads and writes several keys: all of it is applied as if at one moment, or nothing. The body is run again, 32 times
+   * Reads and writes several keys: all of it is applied as if at one moment, or nothing. The body is run again, 100 times
    * at most, when something that it has read was changed by others; then `WriteConflict`. When it fails nothing is written.
    */
   readonly transact: <A, E2, R2>(

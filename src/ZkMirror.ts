@@ -158,7 +158,7 @@ export interface MirrorNode extends Mirrored {
   ) => Effect.Effect<void, NoNode | NoAuth | BadVersion | NotEmpty | SessionError>
   /**
    * Reads the data from the server, and writes what the function makes of it if nobody else has written meanwhile;
-   * otherwise once more, after a moment. Fails with `BadVersion` when others were faster 32 times, and as the function
+   * otherwise once more, after a moment. Fails with `BadVersion` when others were faster 100 times, and as the function
    * does. Complete when `value` shows it.
    */
   readonly update: <E = never, R = never>(

@@ -115,7 +115,7 @@ export interface ZkNode<in out A> extends Mirrored {
   ) => Effect.Effect<Stat, ValueEncodeError | BadVersion | CreateError>
   /**
    * Reads the value from the server, and writes what the function makes of it if nobody else has written meanwhile;
-   * otherwise once more, 32 times at most, then `WriteConflict`. A missing node is taken for one with the default value, if
+   * otherwise once more, 100 times at most, then `WriteConflict`. A missing node is taken for one with the default value, if
    * there is a default, and is `NoNode` otherwise. In the mode `ephemeral` a missing one is made anew first, with its last
    * value. Gives the new value.
    */

@@ -140,7 +140,7 @@ describe("a dictionary of nodes", () => {
       assert.deepStrictEqual(yield* ab.entries, [["x", 2]])
     }))
 
-  it.live("shows ten thousand writes, each at once, while another writes [M41]", () =>
+  it.live("shows two thousand writes, each at once, while another writes [M41]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair
       const dict = yield* numbers(zk, root)
@@ -150,11 +150,11 @@ describe("a dictionary of nodes", () => {
         Effect.forever(Effect.suspend(() => theirs.set(`k${theirWrites++ % 10}`, theirWrites))),
         { startImmediately: true }
       )
-      for (let i = 0; i < 10_000; i++) {
+      for (let i = 0; i < 2_000; i++) {
         yield* dict.set("mine", i)
         assert.strictEqual(yield* dict.get("mine"), i)
       }
-      assert.isAbove(theirWrites, 1_000)
+      assert.isAbove(theirWrites, 200)
     }), 60_000)
 
   it.live("takes what was changed while it was read for news [M31]", () =>

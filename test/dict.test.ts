@@ -26,7 +26,7 @@ const showChange = (change: ZkDict.Change<string, number>): string => {
 
 const Even = Schema.Number.pipe(Schema.check(Schema.makeFilter((n: number) => n % 2 === 0)))
 
-describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, place }) => {
+describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, name, place }) => {
   it.live("gives what it was given, and takes it back [M1] [M11] [M15] [M18] [M7] [M56] [DICT-01]", () =>
     Effect.gen(function*() {
       const { mine } = yield* place
@@ -300,7 +300,7 @@ describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, place }) => {
       assert.deepStrictEqual(yield* dict.snapshot, new Map([["a", 7], ["b", 4], ["new", 2]]))
     }))
 
-  it.live("runs a transaction again when others were faster, 32 times at most [DICT-TRANSACT]", () =>
+  it.live("runs a transaction again when others were faster, 100 times at most [DICT-TRANSACT]", () =>
     Effect.gen(function*() {
       const { mine } = yield* place
       const dict = yield* mine(Schema.Number)
@@ -321,10 +321,10 @@ describe.each(kinds)("a dictionary: $name", ({ isManual, isShared, place }) => {
       yield* meddling(1, "b")
       assert.strictEqual(yield* dict.get("result"), 201)
       // That takes a while.
-      if (isManual) return
+      if (!["nodes, live", "document, live", "memory, live"].includes(name)) return
       const error = yield* failsWith(meddling(Infinity, "a", 10_000), "WriteConflict")
-      assert.strictEqual(error.tries, 32)
-      assert.strictEqual(yield* dict.get("a"), 32)
+      assert.strictEqual(error.tries, 100)
+      assert.strictEqual(yield* dict.get("a"), 100)
       assert.strictEqual(yield* dict.get("result"), 201)
     }))
 

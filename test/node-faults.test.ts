@@ -168,7 +168,7 @@ describe("updating a typed node", () => {
         }),
         "WriteConflict"
       )
-      assert.deepStrictEqual([tries, conflict.tries, conflict.path], [32, 32, path])
+      assert.deepStrictEqual([tries, conflict.tries, conflict.path], [100, 100, path])
     }))
 
   it.live("does not count twice when an answer is lost: it is applied, or nobody can know [NODE-UPDATE]", () =>

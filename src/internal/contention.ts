@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 
 /** How often somebody else may be faster. */
-export const maxTries = 32
+export const maxTries = 100
 
 /** So that those who collide do not collide again: a random while, longer each time. */
 export const backOff = (tries: number): Effect.Effect<void> =>
-  Effect.flatMap(Random.next, (chance) => Effect.sleep(chance * Math.min(2 ** tries, 100)))
+  Effect.flatMap(Random.next, (chance) => Effect.sleep(chance * Math.min(2 ** tries, 32)))

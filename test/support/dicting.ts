@@ -207,6 +207,9 @@ const runOnce = <A, E>(
     return { events, reached, said: outcome.said }
   }).pipe(Effect.scoped)
 
+/** How far the second cut is from the first; `npm run crash-points` takes more of them. */
+const distances = process.env["CRASH_POINTS"] === "all" ? [3, 4, 5, 6, 7, 8, 10, 12] : [4, 8]
+
 /**
  * Runs a play once to count the events of the network, then once for each event and kind of fault. Gives how often our
  * part ended in which way, and says so.
@@ -233,7 +236,7 @@ export const atEveryEvent = <A, E>(
     const points = faults.flatMap((fault) =>
       Array.from({ length: clean.events }, (_, index): ReadonlyArray<Point> =>
         // A way back takes about so many events.
-        (fault === "cut twice" ? [3, 4, 5, 6, 7, 8, 10, 12] : [0]).map((far) => ({
+        (fault === "cut twice" ? distances : [0]).map((far) => ({
           fault,
           index,
           second: index + far
