@@ -17,21 +17,26 @@
  *   a read take. Writes complete when reads show them, or something newer. `sync` waits for everything that was committed
  *   by now, by whomever.
  * - While there is no connection reads give what is known: `freshness` tells, and with `maxStaleness` reads fail when it
- *   is too old. A connection that is silent is noticed after two thirds of the session timeout at most.
+ *   is too old. A connection that is silent is noticed after two thirds of the session timeout at most. ZooKeeper tells
+ *   nobody that an ACL has changed: a key that may not be read any more shows what it was until the next connection.
+ * - A snapshot is not of one moment: what others change as one may be seen one key after the other. A document is.
  * - A value is kept as JSON, unless `codec` says otherwise. What cannot be decoded concerns nobody but who asks for that
  *   key. Each read decodes anew: what is done to a value afterwards changes nothing but that value.
  * - A key is the name of a node, so that `a/b` and a few others are `InvalidDictKey`, before anything is sent: see
  *   {@link escapedKey}. Nodes whose names are no keys are left alone, and not read.
  * - One watch serves a dictionary of any size. A change of one key costs one more read.
- * - Writes of one key by one dictionary are applied in the order in which they were begun. `set` is one request, `update`
- *   and `transact` two or more. A write whose answer was lost is looked for. When that shows nothing, since others have
- *   written meanwhile, it fails with `maybeApplied: true`.
+ * - `set` and `remove` of one key by one dictionary are applied in the order in which they were begun. `set` is one
+ *   request, `update` and `transact` two or more. A write whose answer was lost is looked for. When that shows nothing,
+ *   since others have written meanwhile, it fails with `maybeApplied: true`.
  * - `pop` gives a value to one caller only, whoever deletes, sets or makes nodes at the same time, and with whatever
- *   client. Where it cannot know whether it has removed the key, `PopInDoubt` has the value.
+ *   client. Where it cannot know whether it has removed the key, `PopInDoubt` has the value. It needs the rights to create
+ *   and to delete below the root and below the key's node: for a moment there are ephemeral nodes of its own, with names
+ *   that begin with `_c_`, which are no keys.
  * - `update` and `transact` notice whoever writes meanwhile by the nodes' versions. A key that was removed and made anew
  *   in between, and set as often as before, passes for the same.
  * - The root is made when the dictionary is, and whenever a write misses it. Its data is never touched.
- * - Everything of a dictionary ends with its scope, and nothing but what is its own.
+ * - Everything of a dictionary ends with its scope, and nothing but what is its own. Whoever waits for it then is
+ *   interrupted, as are streams of changes; nothing is written any more, and reads go on giving what was known.
  *
  * **Example** (Exchange rates)
  *
@@ -46,6 +51,27 @@
  *   yield* Console.log(yield* rates.get("EUR"))
  *   return yield* rates.pop("EUR")
  * }).pipe(Effect.scoped)
+ * ```
+ *
+ * **Example** (As a service, which tests keep in memory)
+ *
+ * ```ts
+ * import { Context, Effect, Layer, Schema } from "effect"
+ * import { ZkClient, ZkDict } from "effect-zookeeper"
+ *
+ * class Rates extends Context.Service<Rates, ZkDict.ZkDict<string, number>>()("app/Rates") {
+ *   static readonly layer = Layer.effect(Rates, ZkDict.make("/app/rates", { value: Schema.Number }))
+ *   static readonly memory = Layer.effect(Rates, ZkDict.makeMemory({ value: Schema.Number }))
+ * }
+ *
+ * const convert = Effect.fnUntraced(function*(amount: number, currency: string) {
+ *   const rates = yield* Rates
+ *   return amount * (yield* rates.get(currency))
+ * })
+ *
+ * const Live = Rates.layer.pipe(Layer.provide(ZkClient.layer({ hosts: "127.0.0.1:2181" })))
+ * const main = Effect.provide(convert(100, "EUR"), Live)
+ * const test = Effect.provide(convert(100, "EUR"), Rates.memory)
  * ```
  *
  * @stability unstable
@@ -115,25 +141,33 @@ export type WriteError =
   | SessionError
 
 /**
- * What can happen to any removal: as with any write, and `NotEmpty` where a key's node has children; `WriteConflict` also where
- * somebody is taking the value out and does not get done.
+ * What can happen to any removal. `NotEmpty`: the key's node has children.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export type RemoveError = WriteError | NotEmpty
+export type RemoveError = NoAuth | NotEmpty | WriteConflict | SessionError
 
 /**
- * What can happen to a `pop`: as with any removal. `NoChildrenForEphemerals` also where a key is an ephemeral node, which
- * cannot be claimed; `EphemeralOnLocalSession` where the session may not claim anything; `WriteConflict` also where somebody
- * else has claimed the key and does not get done.
+ * What can happen to a `pop`.
+ *
+ * - `NoChildrenForEphemerals`: the key is an ephemeral node, which cannot be claimed.
+ * - `EphemeralOnLocalSession`: the session may not claim anything.
+ * - `WriteConflict`: others were faster, or somebody has claimed the key for 15 seconds.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export type PopError<V> = RemoveError | EphemeralOnLocalSession | InvalidDictKey | ValueDecodeError | PopInDoubt<V>
+export type PopError<V> =
+  | RemoveError
+  | NoChildrenForEphemerals
+  | QuotaExceeded
+  | EphemeralOnLocalSession
+  | InvalidDictKey
+  | ValueDecodeError
+  | PopInDoubt<V>
 
 // -- models -----------------------------------------------------------------------------------------------------------
 
@@ -172,13 +206,13 @@ export interface Transaction<in K, in out V, out W = never> {
 }
 
 /**
- * What all dictionaries have in common. `E` is what reads can fail with besides, `W` what writes can.
+ * What all dictionaries have in common. `E` is what reads can fail with besides.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export interface Followed<out E = never, out W = never> {
+export interface Followed<out E = never> {
   readonly path: string
   readonly size: Effect.Effect<number, ReadError | E>
   /** Whether reads follow what is kept. See `ZkMirror`. */
@@ -195,20 +229,17 @@ export interface Followed<out E = never, out W = never> {
    * makes them show anything.
    */
   readonly sync: Effect.Effect<void, SessionError>
-  /** Removes all keys, one by one; nodes that are no keys stay. */
-  readonly clear: Effect.Effect<void, RemoveError | W>
 }
 
 /**
- * A dictionary. `E` is what reads can fail with besides ({@link TooStale}, if there is a limit), `W` what writes can.
+ * A dictionary to be read: what those need who do not write. `E` is what reads can fail with besides ({@link TooStale}, if
+ * there is a limit).
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export interface ZkDict<in out K, in out V, out E = never, out W = never> extends Followed<E, W> {
-  // -- reads: no requests ---------------------------------------------------------------------------------------------
-
+export interface ReadonlyZkDict<in out K, out V, out E = never> extends Followed<E> {
   readonly get: (key: K) => Effect.Effect<V, KeyNotFound | InvalidDictKey | ValueDecodeError | ReadError | E>
   readonly getOption: (key: K) => Effect.Effect<Option.Option<V>, InvalidDictKey | ValueDecodeError | ReadError | E>
   /** The value, or what is given in its place; nothing is written. */
@@ -228,9 +259,28 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
   readonly snapshot: Effect.Effect<ReadonlyMap<K, V>, ReadError | E>
   /** The keys whose values cannot be decoded or may not be read, and why. */
   readonly invalid: Effect.Effect<ReadonlyMap<K, ValueDecodeError | ReadError>, ReadError | E>
+  /**
+   * The present keys as additions, then what becomes of all of them. To a reader that is slow, of each key what it has
+   * come to. In manual mode it tells what `sync` would bring.
+   */
+  readonly changes: Stream.Stream<Change<K, V>, StreamError>
+  /**
+   * What one key holds, then the latest after each change; none while there is no such key. A value that cannot be decoded
+   * is a failure, and not the end of the stream.
+   */
+  readonly follow: (
+    key: K
+  ) => Stream.Stream<Option.Option<Result.Result<V, ValueDecodeError>>, InvalidDictKey | StreamError>
+}
 
-  // -- writes: complete when reads show them --------------------------------------------------------------------------
-
+/**
+ * A dictionary. `E` is what reads can fail with besides, `W` what writes can. Writes are complete when reads show them.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface ZkDict<in out K, in out V, out E = never, out W = never> extends ReadonlyZkDict<K, V, E> {
   /** Creates or overwrites. Nobody ever sees the key without its value. */
   readonly set: (key: K, value: V) => Effect.Effect<void, InvalidDictKey | ValueEncodeError | WriteError | W>
   /**
@@ -256,7 +306,7 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
   readonly getOrSet: (
     key: K,
     value: V
-  ) => Effect.Effect<V, InvalidDictKey | ValueDecodeError | ValueEncodeError | RemoveError | W>
+  ) => Effect.Effect<V, InvalidDictKey | ValueDecodeError | ValueEncodeError | WriteError | W>
   /**
    * Replaces the value by what the function makes of it, if nobody else has written meanwhile; otherwise once more.
    * `WriteConflict` when others were faster 100 times. Gives the new value.
@@ -264,22 +314,16 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
   readonly update: <E2 = never, R2 = never>(
     key: K,
     f: (value: V) => V | Effect.Effect<V, E2, R2>
-  ) => Effect.Effect<V, E2 | KeyNotFound | InvalidDictKey | ValueDecodeError | ValueEncodeError | RemoveError | W, R2>
+  ) => Effect.Effect<V, E2 | KeyNotFound | InvalidDictKey | ValueDecodeError | ValueEncodeError | WriteError | W, R2>
   /**
    * Reads and writes several keys: all of it is applied as if at one moment, or nothing. The body is run again, 100 times
    * at most, when something that it has read was changed by others; then `WriteConflict`. When it fails nothing is written.
    */
   readonly transact: <A, E2, R2>(
     body: (transaction: Transaction<K, V, W>) => Effect.Effect<A, E2, R2>
-  ) => Effect.Effect<A, E2 | RemoveError | W, R2>
-
-  // -- following ------------------------------------------------------------------------------------------------------
-
-  /**
-   * The present keys as additions, then what becomes of all of them. To a reader that is slow, of each key what it has
-   * come to. In manual mode it tells what `sync` would bring.
-   */
-  readonly changes: Stream.Stream<Change<K, V>, StreamError>
+  ) => Effect.Effect<A, E2 | WriteError | NotEmpty | W, R2>
+  /** Removes all keys, one by one; nodes that are no keys stay. */
+  readonly clear: Effect.Effect<void, RemoveError | W>
 }
 
 /**
@@ -305,7 +349,7 @@ export interface StructTransaction<in out T, out W = never> {
  * @category models
  * @since 0.1.0
  */
-export interface ZkStruct<in out T, out E = never, out W = never> extends Followed<E, W> {
+export interface ZkStruct<in out T, out E = never, out W = never> extends Followed<E> {
   readonly get: <K extends keyof T>(key: K) => Effect.Effect<T[K], KeyNotFound | ValueDecodeError | ReadError | E>
   readonly getOption: <K extends keyof T>(
     key: K
@@ -328,15 +372,19 @@ export interface ZkStruct<in out T, out E = never, out W = never> extends Follow
   readonly getOrSet: <K extends keyof T>(
     key: K,
     value: T[K]
-  ) => Effect.Effect<T[K], ValueDecodeError | ValueEncodeError | RemoveError | W>
+  ) => Effect.Effect<T[K], ValueDecodeError | ValueEncodeError | WriteError | W>
   readonly update: <K extends keyof T, E2 = never, R2 = never>(
     key: K,
     f: (value: T[K]) => T[K] | Effect.Effect<T[K], E2, R2>
-  ) => Effect.Effect<T[K], E2 | KeyNotFound | ValueDecodeError | ValueEncodeError | RemoveError | W, R2>
+  ) => Effect.Effect<T[K], E2 | KeyNotFound | ValueDecodeError | ValueEncodeError | WriteError | W, R2>
   readonly transact: <A, E2, R2>(
     body: (transaction: StructTransaction<T, W>) => Effect.Effect<A, E2, R2>
-  ) => Effect.Effect<A, E2 | RemoveError | W, R2>
+  ) => Effect.Effect<A, E2 | WriteError | NotEmpty | W, R2>
+  readonly clear: Effect.Effect<void, RemoveError | W>
   readonly changes: Stream.Stream<{ readonly [K in keyof T]: Change<K, T[K]> }[keyof T], StreamError>
+  readonly follow: <K extends keyof T>(
+    key: K
+  ) => Stream.Stream<Option.Option<Result.Result<T[K], ValueDecodeError>>, StreamError>
 }
 
 // -- constructors -----------------------------------------------------------------------------------------------------
@@ -351,12 +399,13 @@ export interface ZkStruct<in out T, out E = never, out W = never> extends Follow
 export interface ReadOptions {
   /**
    * What reads show: `live`, the newest that is known; `manual`, what was known at the last `sync` or own write, until the
-   * next one. Default: `live`.
+   * next one. That is copied each time, which costs as much as there are keys. Default: `live`.
    */
   readonly mode?: "live" | "manual" | undefined
   /**
-   * For how long reads may give what is known while nothing is heard from the servers; then they fail with
-   * {@link TooStale}. Zero: not at all. Default: for ever.
+   * For how long reads may give what is known once it is known to lag behind (`freshness` is `Stale`); then they fail with
+   * {@link TooStale}. Zero: not at all. A server that falls silent is noticed after two thirds of the session timeout at
+   * most, which comes on top. Default: for ever.
    */
   readonly maxStaleness?: Duration.Input | undefined
 }
@@ -528,7 +577,8 @@ export const struct: {
 
 /**
  * A dictionary in one node, as a JSON object: a member for each key. The node is made by the first write. Each write rewrites
- * all of it, if nobody else has meanwhile, and leaves members alone that it does not concern, whatever they are.
+ * all of it, if nobody else has meanwhile, and leaves members alone that it does not concern, whatever they are. So it is
+ * meant for some hundreds of small values that change seldom. All of it is of one moment.
  *
  * A node that holds anything but a JSON object is a `ValueDecodeError` to all reads, and to writes, which leave it as it is.
  * `pop` trusts the version of the node, so that the node itself must not be deleted and made anew.
@@ -542,7 +592,7 @@ export const document: {
     path: string,
     options: Omit<ValueOptions<V, I, RD, RE, K>, "codec"> & NodeOptions & StrictReadOptions
   ): Effect.Effect<
-    ZkDict<K, V, ValueDecodeError | TooStale, ValueDecodeError>,
+    ZkDict<K, V, ValueDecodeError | TooStale, ValueDecodeError | QuotaExceeded>,
     NoAuth | SessionError,
     ZkClient | Scope.Scope | RD | RE
   >
@@ -550,7 +600,7 @@ export const document: {
     path: string,
     options: Omit<ValueOptions<V, I, RD, RE, K>, "codec"> & NodeOptions & LenientReadOptions
   ): Effect.Effect<
-    ZkDict<K, V, ValueDecodeError, ValueDecodeError>,
+    ZkDict<K, V, ValueDecodeError, ValueDecodeError | QuotaExceeded>,
     NoAuth | SessionError,
     ZkClient | Scope.Scope | RD | RE
   >
@@ -569,7 +619,7 @@ export const documentStruct: {
     fields: F,
     options: NodeOptions & StrictReadOptions
   ): Effect.Effect<
-    ZkStruct<ValuesOf<F>, ValueDecodeError | TooStale, ValueDecodeError>,
+    ZkStruct<ValuesOf<F>, ValueDecodeError | TooStale, ValueDecodeError | QuotaExceeded>,
     NoAuth | SessionError,
     ZkClient | Scope.Scope | ServicesOf<F>
   >
@@ -578,7 +628,7 @@ export const documentStruct: {
     fields: F,
     options?: NodeOptions & LenientReadOptions
   ): Effect.Effect<
-    ZkStruct<ValuesOf<F>, ValueDecodeError, ValueDecodeError>,
+    ZkStruct<ValuesOf<F>, ValueDecodeError, ValueDecodeError | QuotaExceeded>,
     NoAuth | SessionError,
     ZkClient | Scope.Scope | ServicesOf<F>
   >

@@ -97,7 +97,7 @@ export interface ZkNode<in out A> extends Mirrored {
    * changes that come fast, do not see each one in between.
    */
   readonly changes: Stream.Stream<NodeChange<A>, NoAuth | StreamError>
-  /** The names of the node's children, sorted. */
+  /** The names of the node's children, sorted; followed from the first time on that anybody asks for them. */
   readonly children: Effect.Effect<ReadonlyArray<string>, NoNode | NoAuth | SessionError>
   /** The present names of its children, sorted, then the latest after each change; none while there is no node. */
   readonly childrenChanges: Stream.Stream<Option.Option<ReadonlyArray<string>>, NoAuth | StreamError>
@@ -106,8 +106,8 @@ export interface ZkNode<in out A> extends Mirrored {
    * Writes the value. Creates the node where it is missing, with its parents, unless a version is given: then a missing one
    * is `NoNode`, and one of another version `BadVersion`.
    *
-   * In the mode `ephemeral` a node of somebody else's session is `NodeExists`, and left alone, unless a version is given.
-   * What could not be set is not kept for later.
+   * In the mode `ephemeral` a node of somebody else's session is `NodeExists`, and left alone. What could not be set is not
+   * kept for later.
    */
   readonly set: (
     value: A,
@@ -116,13 +116,16 @@ export interface ZkNode<in out A> extends Mirrored {
   /**
    * Reads the value from the server, and writes what the function makes of it if nobody else has written meanwhile;
    * otherwise once more, 100 times at most, then `WriteConflict`. A missing node is taken for one with the default value, if
-   * there is a default, and is `NoNode` otherwise. In the mode `ephemeral` a missing one is made anew first, with its last
-   * value. Gives the new value.
+   * there is a default, and is `NoNode` otherwise. In the mode `ephemeral` somebody else's is `NodeExists`, and a missing one
+   * is made anew first, with its last value. Gives the new value.
    */
   readonly update: <E = never, R = never>(
     f: (value: A) => A | Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | ValueDecodeError | ValueEncodeError | WriteConflict | CreateError, R>
-  /** Deletes the node, as `ZkClient.delete`. In the mode `ephemeral` it comes back. */
+  /**
+   * Deletes the node, as `ZkClient.delete`. In the mode `ephemeral` it comes back, and one of somebody else's session is
+   * `NoNode`.
+   */
   readonly delete: (
     options?: VersionOptions
   ) => Effect.Effect<void, NoNode | NoAuth | BadVersion | NotEmpty | SessionError>

@@ -31,10 +31,10 @@ const only = (perms = 0): ReadonlyArray<ZkAcl.Acl> => [
 
 const asUser = (client: ZkClient.ZkClient) => client.addAuth({ scheme: "digest", credential: Redacted.make("a:b") })
 
-const becomes = (dict: ZkDict.Followed<unknown, unknown>, tag: string) =>
+const becomes = (dict: ZkDict.Followed<unknown>, tag: string) =>
   dict.freshnessChanges.pipe(Stream.filter(({ _tag }) => _tag === tag), Stream.runHead, Effect.timeout("10 seconds"))
 
-const reconnect = (proxy: Proxy, dict: ZkDict.Followed<unknown, unknown>) =>
+const reconnect = (proxy: Proxy, dict: ZkDict.Followed<unknown>) =>
   proxy.cutAll.pipe(Effect.andThen(becomes(dict, "Stale")), Effect.andThen(becomes(dict, "Live")))
 
 describe("rights", () => {

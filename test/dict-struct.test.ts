@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import type { ZkClient } from "../src/ZkClient.ts"
 import * as ZkCodec from "../src/ZkCodec.ts"
 import * as ZkDict from "../src/ZkDict.ts"
+import type { QuotaExceeded } from "../src/ZkError.ts"
 import { on } from "./support/dictionaries.ts"
 import { failsWith } from "./support/failsWith.ts"
 import { pair } from "./support/mirroring.ts"
@@ -18,7 +19,11 @@ import { record } from "./support/watching.ts"
 
 const fields = { exchange_rate: Schema.Number, language: Schema.String, since: Schema.Date }
 
-type Config = ZkDict.ZkStruct<ZkDict.ValuesOf<typeof fields>, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>
+type Config = ZkDict.ZkStruct<
+  ZkDict.ValuesOf<typeof fields>,
+  ZkCodec.ValueDecodeError,
+  ZkCodec.ValueDecodeError | QuotaExceeded
+>
 
 const kinds: ReadonlyArray<{
   readonly name: string

@@ -32,6 +32,8 @@ describe("a typed node across connections and sessions", () => {
       yield* proxy.heal
       yield* valueBecomes(node, 777)
       assert.notStrictEqual(yield* sessionOf(zk), session)
+      // From the first time on that anybody asks for them the children are followed as well.
+      yield* node.children
       yield* node.sync
       const since = yield* proxy.position
       for (let i = 0; i < 1_000; i++) {

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as ZkClient from "../../src/ZkClient.ts"
 import type { ValueDecodeError } from "../../src/ZkCodec.ts"
 import * as ZkDict from "../../src/ZkDict.ts"
+import type { QuotaExceeded } from "../../src/ZkError.ts"
 import { maybeApplied } from "../../src/ZkError.ts"
 import { expireSession } from "./expire.ts"
 import { type Direction, type Frame, makeProxy, type NetworkEvent, type Proxy, showEvent } from "./proxy.ts"
@@ -19,7 +20,7 @@ import { patience, pollUntil } from "./wait.ts"
 // What tests of dictionaries have in common, and dictionaries disturbed at every event of the network.
 
 /** Of texts, wherever they are kept. */
-export type Texts = ZkDict.ZkDict<string, string, ValueDecodeError, ValueDecodeError>
+export type Texts = ZkDict.ZkDict<string, string, ValueDecodeError, ValueDecodeError | QuotaExceeded>
 
 export const by = (client: ZkClient.ZkClient) => Effect.provideService(ZkClient.ZkClient, client)
 

@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as ZkClient from "../../src/ZkClient.ts"
 import type { ValueDecodeError } from "../../src/ZkCodec.ts"
 import * as ZkDict from "../../src/ZkDict.ts"
+import type { QuotaExceeded } from "../../src/ZkError.ts"
 import { pair } from "./mirroring.ts"
 
 // What tests of dictionaries have in common.
@@ -12,7 +13,7 @@ import { pair } from "./mirroring.ts"
 export const on = (client: ZkClient.ZkClient) => Effect.provideService(ZkClient.ZkClient, client)
 
 /** Any dictionary, whatever it is kept in. */
-export type AnyDict<V> = ZkDict.ZkDict<string, V, ValueDecodeError, ValueDecodeError>
+export type AnyDict<V> = ZkDict.ZkDict<string, V, ValueDecodeError, ValueDecodeError | QuotaExceeded>
 
 type Making<V> = Effect.Effect<AnyDict<V>, unknown, Scope.Scope>
 

@@ -79,13 +79,17 @@ describe("types of dictionaries", () => {
     const memory = () => ZkDict.makeMemory({ value })
     type TooStale = ZkDict.TooStale
     type Decode = ZkCodec.ValueDecodeError
+    type OfDocuments = Decode | ZkError.QuotaExceeded
     same<ReturnType<typeof make>, Effect.Effect<ZkDict.ZkDict<string, number>, ZkDict.MakeError, Base>>(true)
     same<ReturnType<typeof strict>, Effect.Effect<ZkDict.ZkDict<string, number, TooStale>, ZkDict.MakeError, Base>>(
       true
     )
-    same<Effect.Success<ReturnType<typeof document>>, ZkDict.ZkDict<string, number, Decode, Decode>>(true)
+    same<Effect.Success<ReturnType<typeof document>>, ZkDict.ZkDict<string, number, Decode, OfDocuments>>(true)
     same<Effect.Error<ReturnType<typeof document>>, ZkError.NoAuth | ZkError.SessionError>(true)
-    same<Effect.Success<ReturnType<typeof strictDocument>>, ZkDict.ZkDict<string, number, Decode | TooStale, Decode>>(
+    same<
+      Effect.Success<ReturnType<typeof strictDocument>>,
+      ZkDict.ZkDict<string, number, Decode | TooStale, OfDocuments>
+    >(
       true
     )
     same<ReturnType<typeof memory>, Effect.Effect<ZkDict.ZkDict<string, number>, never, Scope.Scope>>(true)
@@ -141,7 +145,14 @@ describe("types of dictionaries", () => {
       const plain = dict.update("a", (a) => a + 1)
       same<Effect.Services<typeof plain>, never>(true)
       const moved = dict.transact(({ set }) => set("a", 1))
-      same<Effect.Error<typeof moved>, ZkDict.InvalidDictKey | ZkCodec.ValueEncodeError | ZkDict.RemoveError>(true)
+      type Writing = ZkDict.InvalidDictKey | ZkCodec.ValueEncodeError | ZkDict.WriteError
+      same<Effect.Error<typeof moved>, Writing | ZkError.NotEmpty>(true)
+      // what removes nothing meets no children
+      same<ErrorOf<typeof dict.getOrSet>, Writing | ZkCodec.ValueDecodeError>(true)
+      // who only reads takes any dictionary, and those with values of a smaller type
+      const reader: ZkDict.ReadonlyZkDict<string, number | string> = dict
+      // @ts-expect-error no writes
+      reader.set("a", 1)
       const orElse = dict.getOrElse("a", () => null)
       same<Effect.Success<typeof orElse>, number | null>(true)
       // @ts-expect-error another type

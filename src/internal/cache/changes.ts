@@ -77,16 +77,46 @@ export interface Source<A> {
   readonly subscribe: (listener: Listener<A>) => () => void
 }
 
-/** What there is now as additions, then all changes. */
-export const changesOf = <A>(source: Source<A>): Stream.Stream<Change<A>, StreamError> =>
+const follow = <A, B>(
+  source: Source<A>,
+  begin: (pending: PendingChanges<A | B>) => Listener<A>
+): Stream.Stream<Change<A | B>, StreamError> =>
   Stream.unwrap(Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
-        const pending = new PendingChanges<A>()
-        for (const [path, node] of source.present()) pending.onChange({ _tag: "Added", path, node })
-        return [pending, source.subscribe(pending)] as const
+        const pending = new PendingChanges<A | B>()
+        return [pending, source.subscribe(begin(pending))] as const
       }),
       ([, stop]) => Effect.sync(stop)
     ),
     ([pending]) => Stream.fromPull(Effect.succeed(pending.next))
   ))
+
+/** What there is now as additions, then all changes. */
+export const changesOf = <A>(source: Source<A>): Stream.Stream<Change<A>, StreamError> =>
+  follow<A, never>(source, (pending) => {
+    for (const [path, node] of source.present()) pending.onChange({ _tag: "Added", path, node })
+    return pending
+  })
+
+/** What there is now of one thing, be it nothing, then what it comes to. */
+export const changesOfOne = <A>(
+  source: Source<A>,
+  path: string,
+  present: () => A | undefined
+): Stream.Stream<A | undefined, StreamError> =>
+  Stream.map(
+    follow<A, undefined>(source, (pending) => {
+      const node = present()
+      pending.onChange(
+        node === undefined ? { _tag: "Removed", path, previous: undefined } : { _tag: "Added", path, node }
+      )
+      return {
+        onChange: (change) => {
+          if (change.path === path) pending.onChange(change)
+        },
+        onEnd: (cause) => pending.onEnd(cause)
+      }
+    }),
+    (change) => change._tag === "Removed" ? undefined : change.node
+  )

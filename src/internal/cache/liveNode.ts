@@ -11,11 +11,15 @@ export interface LiveNode extends Upkeep {
   readonly cache: NodeCache
 }
 
-/** Does not wait for what there is to be known. */
-export const makeLiveNode = (client: ZkClient, path: string): Effect.Effect<LiveNode, never, Scope.Scope> =>
+/** Does not wait for what there is to be known. `wantsNames`: those of the children, also if nobody asks for them. */
+export const makeLiveNode = (
+  client: ZkClient,
+  path: string,
+  wantsNames: boolean
+): Effect.Effect<LiveNode, never, Scope.Scope> =>
   Effect.gen(function*() {
     const run = yield* FiberSet.makeRuntime<never, void, never>()
-    const cache = new NodeCache(client, path, (effect) => run(Effect.withTracerEnabled(effect, false)))
+    const cache = new NodeCache(client, path, wantsNames, (effect) => run(Effect.withTracerEnabled(effect, false)))
     const upkeep = yield* keepUp(client, path, "persistent", cache)
     return { ...upkeep, cache }
   })

@@ -93,9 +93,15 @@ export const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirr
       return state._tag === "Present" ? { ...state, node: sortChildren(state.node) } : state
     }),
     value: known(cache.value, "getData"),
-    children: Effect.map(known(cache.names, "getChildren"), ({ children }) => sorted(children)),
+    children: Effect.suspend(() => {
+      cache.wantNames()
+      return Effect.map(known(cache.names, "getChildren"), ({ children }) => sorted(children))
+    }),
     changes: follow(live, cache.value),
-    childrenChanges: Stream.map(follow(live, cache.names), Option.map(({ children }) => sorted(children))),
+    childrenChanges: Stream.suspend(() => {
+      cache.wantNames()
+      return Stream.map(follow(live, cache.names), Option.map(({ children }) => sorted(children)))
+    }),
     create: (data, options) => shown("create", client.create(path, data, options)),
     set: (data, options) => shown("setData", client.setData(path, data, options)),
     delete: (options) => shown("delete", client.delete(path, options)),
@@ -142,7 +148,7 @@ export const make = (client: ZkClient): Effect.Effect<ZkMirror.ZkMirror, never, 
         (inner) => Effect.onError(Scope.provide(effect, inner), (cause) => Scope.close(inner, Exit.failCause(cause)))
       )
     const nodes = yield* RcMap.make({
-      lookup: (path: string) => Effect.map(makeLiveNode(client, path), (live) => makeNode(client, path, live))
+      lookup: (path: string) => Effect.map(makeLiveNode(client, path, true), (live) => makeNode(client, path, live))
     })
     return {
       node: (path) =>

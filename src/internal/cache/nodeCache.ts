@@ -112,8 +112,11 @@ export class NodeCache implements Cache {
   readonly value: Facet<NodeData>
   readonly names: Facet<Children>
   readonly reads: Reads<Facet<NodeData> | Facet<Children>>
+  /** Whether anybody has asked for the names of the children, which may be many. */
+  private wantsNames: boolean
 
-  constructor(client: ZkClient, path: string, run: (effect: Effect.Effect<void>) => void) {
+  constructor(client: ZkClient, path: string, wantsNames: boolean, run: (effect: Effect.Effect<void>) => void) {
+    this.wantsNames = wantsNames
     this.value = new Facet(client.observeData(path), isSameData)
     this.names = new Facet(client.observeChildren(path), isSameChildren)
     this.reads = new Reads((facet) => facet.read(), run)
@@ -124,8 +127,15 @@ export class NodeCache implements Cache {
   }
 
   private mark(facets: ReadonlyArray<Facet<NodeData> | Facet<Children>>, wave = this.reads.begin()): void {
-    for (const facet of facets) this.reads.mark(facet, wave)
+    for (const facet of facets) if (facet === this.value || this.wantsNames) this.reads.mark(facet, wave)
     this.reads.pump()
+  }
+
+  /** From now on the names of the children are read as well. */
+  wantNames(): void {
+    if (this.wantsNames) return
+    this.wantsNames = true
+    this.mark([this.names])
   }
 
   readAll(isNewSession: boolean, wave?: number): void {

@@ -17,7 +17,7 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { NodeData, ZkClient } from "../../ZkClient.ts"
 import type { ValueDecodeError } from "../../ZkCodec.ts"
-import type { MultiFailed, NoAuth, NodeExists, SessionError } from "../../ZkError.ts"
+import type { MultiFailed, NoAuth, NodeExists, NoNode, SessionError } from "../../ZkError.ts"
 import {
   ConnectionLoss,
   isSessionError,
@@ -97,6 +97,9 @@ const fromCause = ({ cause }: MultiFailed) => {
     // Processes that were cloned have the same chance.
     case "NodeExists":
       return Effect.succeed("again" as const)
+    // Only the mark has an ACL, an open one.
+    case "InvalidAcl":
+      return Effect.die(cause)
     default:
       return Effect.fail(cause)
   }
@@ -148,9 +151,13 @@ const take = Effect.fnUntraced(function*<A>(
   path: string,
   mark: string,
   decode: (node: NodeData) => Effect.Effect<A, ValueDecodeError>
-): Effect.fn.Return<Attempt<A>, StorePopError<A> | NodeExists, Scope.Scope> {
+): Effect.fn.Return<Attempt<A>, StorePopError<A> | NodeExists | NoNode, Scope.Scope> {
   const claim = yield* session.createEphemeral(ZkPath.join(path, "pop-"), null, { sequential: true }).pipe(
-    Effect.catchTag("NoNode", () => Effect.succeed(undefined)),
+    Effect.catchTags({
+      NoNode: () => Effect.succeed(undefined),
+      // It is an open one.
+      InvalidAcl: Effect.die
+    }),
     Effect.mapError((error) => unapplied(path, error))
   )
   if (claim === undefined) return Option.none<A>()
@@ -175,7 +182,7 @@ const take = Effect.fnUntraced(function*<A>(
     Effect.as(Option.some(value)),
     Effect.catchTags({
       MultiFailed: fromCause,
-      // Deletes bring no ACL.
+      // Of the mark, which has an open one.
       InvalidAcl: Effect.die
     }),
     Effect.catch((error): Effect.Effect<Attempt<A>, StorePopError<A>> => {

@@ -14,6 +14,7 @@ import type { NoAuth, SessionError } from "../../ZkError.ts"
 import { InvalidInput } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import { TooStale } from "./dictErrors.ts"
+import type { DocumentError } from "./documentStore.ts"
 import { makeDocumentStore } from "./documentStore.ts"
 import { manually } from "./manual.ts"
 import { makeMemoryStore } from "./memoryStore.ts"
@@ -38,7 +39,7 @@ const parseStaleness = (
     : Effect.fail(new InvalidInput({ operation: "make", path, reason: `${String(maxStaleness)} is no maxStaleness` }))
 }
 
-const within = (store: Store<unknown>, limit: Duration.Duration): Effect.Effect<void, TooStale> =>
+const within = (store: Pick<Store, "freshness" | "path">, limit: Duration.Duration): Effect.Effect<void, TooStale> =>
   Effect.flatMap(store.freshness, (freshness) => {
     if (freshness._tag === "Live") return Effect.void
     const { since } = freshness
@@ -49,13 +50,13 @@ const within = (store: Store<unknown>, limit: Duration.Duration): Effect.Effect<
   })
 
 /** That reads can be `TooStale` only the public constructors can say: their types know whether there is a limit. */
-const readAs = <K extends string | number, V, W extends { readonly _tag: string }>(
-  store: Store<W>,
+const readAs = <K extends string | number, V, W extends { readonly _tag: string }, P extends W>(
+  store: Store<W, P>,
   values: Values<K, V>,
   options: ZkDict.ReadOptions,
   limit: Duration.Duration | undefined
-): ZkDict.ZkDict<K, V, W, W> =>
-  typed<K, V, W, W>(
+): ZkDict.ZkDict<K, V, P, W> =>
+  typed<K, V, P, W, P>(
     options.mode === "manual" ? manually(store) : store,
     values,
     limit === undefined ? Effect.void : within(store, limit) as Effect.Effect<void, never>
@@ -121,7 +122,7 @@ const makeDocument = <K extends string | number, V>(
   values: Values<K, V>,
   options: ZkDict.NodeOptions & ZkDict.ReadOptions
 ): Effect.Effect<
-  ZkDict.ZkDict<K, V, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>,
+  ZkDict.ZkDict<K, V, ZkCodec.ValueDecodeError, DocumentError>,
   NoAuth | SessionError,
   ZkClient | Scope.Scope
 > =>
@@ -145,7 +146,7 @@ export const document = <V, I, RD, RE, K extends string | number>(
   path: string,
   options: Omit<ZkDict.ValueOptions<V, I, RD, RE, K>, "codec"> & ZkDict.NodeOptions & ZkDict.ReadOptions
 ): Effect.Effect<
-  ZkDict.ZkDict<K, V, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>,
+  ZkDict.ZkDict<K, V, ZkCodec.ValueDecodeError, DocumentError>,
   NoAuth | SessionError,
   Services<RD, RE>
 > =>
@@ -199,7 +200,7 @@ export const documentStruct = <F extends ZkDict.Fields>(
   fields: F,
   options: ZkDict.NodeOptions & ZkDict.ReadOptions = {}
 ): Effect.Effect<
-  ZkDict.ZkStruct<ZkDict.ValuesOf<F>, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>,
+  ZkDict.ZkStruct<ZkDict.ValuesOf<F>, ZkCodec.ValueDecodeError, DocumentError>,
   NoAuth | SessionError,
   ZkClient | Scope.Scope | ZkDict.ServicesOf<F>
 > =>
@@ -207,6 +208,6 @@ export const documentStruct = <F extends ZkDict.Fields>(
     const values = valuesOfFields(path, fields, anyNames(path, Schema.String), undefined, context)
     return Effect.map(
       makeDocument(path, values, options),
-      toStruct<F, ZkCodec.ValueDecodeError, ZkCodec.ValueDecodeError>
+      toStruct<F, ZkCodec.ValueDecodeError, DocumentError>
     )
   })

@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Acl } from "../../ZkAcl.ts"
 import type { NodeData, ZkClient } from "../../ZkClient.ts"
 import { ValueDecodeError } from "../../ZkCodec.ts"
-import type { NoAuth, ResponseTooLarge, SessionError } from "../../ZkError.ts"
+import type { NoAuth, QuotaExceeded, ResponseTooLarge, SessionError } from "../../ZkError.ts"
 import { WriteConflict } from "../../ZkError.ts"
 import type { LiveNode } from "../cache/liveNode.ts"
 import { makeLiveNode } from "../cache/liveNode.ts"
@@ -67,27 +67,41 @@ const parse = (path: string, data: Uint8Array | null): Entries | ValueDecodeErro
 const format = (entries: Entries): string =>
   `{${[...entries].map(([name, data]) => `${JSON.stringify(name)}:${decoder.decode(data)}`).join(",")}}`
 
-const transactDocument = <A, E, R>(
-  { acl, client, isName, path }: DocumentStoreOptions,
+type Write<E> = (node: Option.Option<NodeData>, data: string) => Effect.Effect<boolean, E>
+
+/** Gives whether it was written; if not, somebody else was faster. */
+const replace = ({ client, path }: DocumentStoreOptions, { stat }: NodeData, data: string) =>
+  Effect.as(client.setData(path, data, { version: stat.version, idempotent: true }), true).pipe(
+    Effect.catchTags({
+      NoNode: () => Effect.succeed(false),
+      BadVersion: () => Effect.succeed(false)
+    })
+  )
+
+const writeWith = (options: DocumentStoreOptions): Write<StoreWriteError> => (node, data) => {
+  if (Option.isSome(node)) return replace(options, node.value, data)
+  const { acl, client, path } = options
+  return Effect.as(client.create(path, data, { acl, parents: true, idempotent: true }), true).pipe(
+    Effect.catchTags({
+      NodeExists: () => Effect.succeed(false),
+      EphemeralOnLocalSession: Effect.die
+    })
+  )
+}
+
+/** For what only removes: where there is no document there is nothing to write. */
+const rewriteWith = (options: DocumentStoreOptions): Write<NoAuth | QuotaExceeded | SessionError> => (node, data) =>
+  Option.isSome(node) ? replace(options, node.value, data) : Effect.succeed(true)
+
+const transactDocument = <A, E, R, WriteError>(
+  { client, isName, path }: DocumentStoreOptions,
   operation: string,
-  body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | StoreWriteError | WriteConflict | ValueDecodeError, R> => {
-  /** Gives whether it was written; if not, somebody else was faster. */
-  const write = (node: Option.Option<NodeData>, data: string): Effect.Effect<boolean, StoreWriteError> =>
-    Option.isNone(node)
-      ? Effect.as(client.create(path, data, { acl, parents: true, idempotent: true }), true).pipe(
-        Effect.catchTags({
-          NodeExists: () => Effect.succeed(false),
-          EphemeralOnLocalSession: Effect.die
-        })
-      )
-      : Effect.as(client.setData(path, data, { version: node.value.stat.version, idempotent: true }), true).pipe(
-        Effect.catchTags({
-          NoNode: () => Effect.succeed(false),
-          BadVersion: () => Effect.succeed(false)
-        })
-      )
-  const attempt = (tries: number): Effect.Effect<A, E | StoreWriteError | WriteConflict | ValueDecodeError, R> =>
+  body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>,
+  write: Write<WriteError>
+): Effect.Effect<A, E | WriteError | NoAuth | SessionError | WriteConflict | ValueDecodeError, R> => {
+  const attempt = (
+    tries: number
+  ): Effect.Effect<A, E | WriteError | NoAuth | SessionError | WriteConflict | ValueDecodeError, R> =>
     Effect.gen(function*() {
       const node = yield* client.getDataOption(path)
       const entries = Option.isNone(node) ? new Map<string, Uint8Array>() : parse(path, node.value.data)
@@ -105,7 +119,10 @@ const transactDocument = <A, E, R>(
   return attempt(1)
 }
 
-const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<ValueDecodeError> => {
+/** What changing anything of a document can fail with. */
+export type DocumentError = ValueDecodeError | QuotaExceeded
+
+const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<DocumentError, ValueDecodeError> => {
   const { isName, path } = options
   const { value } = live.cache
   const view = new MapView()
@@ -138,15 +155,20 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<ValueDe
     },
     revision: () => view.revision,
     changes: view.changes,
+    follow: (name) => view.follow(name),
     freshness: live.freshness,
     freshnessChanges: live.freshnessChanges,
     sync: live.sync,
-    ...wholeOperations<ValueDecodeError>(
+    ...wholeOperations<DocumentError>(
       path,
       (operation, body) => {
-        const write = transactDocument(options, operation, body)
+        const write = transactDocument(options, operation, body, writeWith(options))
         // Writers of one program would only get in each other's way. The body of a transaction may write by itself, though.
         return seen(live, operation, path, operation === "transact" ? write : turns.take(path, operation, path, write))
+      },
+      (operation, body) => {
+        const write = transactDocument(options, operation, body, rewriteWith(options))
+        return seen(live, operation, path, turns.take(path, operation, path, write))
       }
     )
   }
@@ -155,9 +177,9 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<ValueDe
 /** Complete when the node has been read, whether it exists or not. */
 export const makeDocumentStore = (
   options: DocumentStoreOptions
-): Effect.Effect<Store<ValueDecodeError>, NoAuth | SessionError, Scope.Scope> =>
+): Effect.Effect<Store<DocumentError, ValueDecodeError>, NoAuth | SessionError, Scope.Scope> =>
   Effect.gen(function*() {
-    const live = yield* makeLiveNode(options.client, options.path)
+    const live = yield* makeLiveNode(options.client, options.path, false)
     yield* live.catchUp
     const { refusal } = live.cache.value
     if (refusal !== undefined) return yield* refusal

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Entry, Store, Unreadable, View } from "./store.ts"
 
-const copyOf = <W>(view: View<W>): View<W> => {
+const copyOf = <P>(view: View<P>): View<P> => {
   const problem = view.problem()
   const names = view.names()
   const entries = new Map<string, Entry | Unreadable>()
@@ -13,7 +13,7 @@ const copyOf = <W>(view: View<W>): View<W> => {
   return { problem: () => problem, names: () => names, get: (name) => entries.get(name) }
 }
 
-export const manually = <W>(store: Store<W>): Store<W> => {
+export const manually = <W, P extends W>(store: Store<W, P>): Store<W, P> => {
   let shown = copyOf(store.view)
   const update = Effect.sync(() => {
     shown = copyOf(store.view)
@@ -32,6 +32,7 @@ export const manually = <W>(store: Store<W>): Store<W> => {
     remove: (name) => then(store.remove(name)),
     clear: then(store.clear),
     pop: (name, decode) => then(store.pop(name, decode)),
+    update: (body) => then(store.update(body)),
     transact: (body) => then(store.transact(body))
   }
 }

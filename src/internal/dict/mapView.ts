@@ -2,8 +2,8 @@
 import * as Cause from "effect/Cause"
 import type * as Stream from "effect/Stream"
 import type { StreamError } from "../../ZkError.ts"
-import type { Change, Listener } from "../cache/changes.ts"
-import { changesOf } from "../cache/changes.ts"
+import type { Change, Listener, Source } from "../cache/changes.ts"
+import { changesOf, changesOfOne } from "../cache/changes.ts"
 import type { Entry, StoreChange } from "./store.ts"
 
 export type Entries = ReadonlyMap<string, Uint8Array>
@@ -17,15 +17,20 @@ export class MapView {
   private over: Cause.Cause<StreamError> | undefined
   private readonly listeners = new Set<Listener<Entry>>()
 
-  /** What there is now as additions, then all changes. */
-  readonly changes: Stream.Stream<StoreChange, StreamError> = changesOf<Entry>({
+  private readonly source: Source<Entry> = {
     present: () => this.current,
     subscribe: (listener) => {
       this.listeners.add(listener)
       if (this.over !== undefined) listener.onEnd(this.over)
       return () => this.listeners.delete(listener)
     }
-  })
+  }
+
+  readonly changes: Stream.Stream<StoreChange, StreamError> = changesOf(this.source)
+
+  follow(name: string): Stream.Stream<Entry | undefined, StreamError> {
+    return changesOfOne(this.source, name, () => this.current.get(name))
+  }
 
   get(name: string): Entry | undefined {
     return this.current.get(name)

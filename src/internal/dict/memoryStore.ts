@@ -47,10 +47,11 @@ export const makeMemoryStore: Effect.Effect<Store, never, Scope.Scope> = Effect.
     view: { problem: () => undefined, get: (name) => view.get(name), names: () => view.names() },
     revision: () => view.revision,
     changes: view.changes,
+    follow: (name) => view.follow(name),
     freshness: Effect.succeed(live),
     // Nothing follows the first, but it does not end either.
     freshnessChanges: Stream.concat(Stream.succeed(live), Stream.never),
     sync: Effect.void,
-    ...wholeOperations<never>(path, transact)
+    ...wholeOperations<never>(path, transact, transact)
   }
 })

@@ -3,9 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { NodeData } from "../../ZkClient.ts"
 import type { NoAuth, NotEmpty, SessionError } from "../../ZkError.ts"
 import { WriteConflict } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
+import type { Source } from "../cache/changes.ts"
+import { changesOfOne } from "../cache/changes.ts"
 import type { LiveTree } from "../cache/liveTree.ts"
 import { makeLiveTree } from "../cache/liveTree.ts"
 import { seen } from "../cache/upkeep.ts"
@@ -17,7 +20,7 @@ import { isSameBytes } from "./mapView.ts"
 import type { NodeStoreOptions } from "./root.ts"
 import { makeRoot } from "./root.ts"
 import type { Store, StoreRemoveError, StoreWriteError } from "./store.ts"
-import { transactNodes } from "./transactNodes.ts"
+import { transactNodes, updateNodes } from "./transactNodes.ts"
 import { Turns } from "./turns.ts"
 
 /** Requests under way at a time, where there are many to be made. */
@@ -154,6 +157,10 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
     },
     onEnd: () => {}
   })
+  const source: Source<NodeData> = {
+    present: () => cache.nodes(),
+    subscribe: (listener) => cache.subscribe(listener)
+  }
   const get = (path: string) => cache.get(path) ?? cache.refusal(path) ?? cache.excess(path)
   const isThere = (path: string) => get(path) !== undefined
   const set = (name: string, data: Uint8Array) => {
@@ -191,6 +198,7 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
       Stream.filter(({ path }) => path !== root),
       Stream.map((change) => ({ ...change, path: ZkPath.name(change.path) }))
     ),
+    follow: (name) => changesOfOne(source, pathOf(name), () => cache.get(pathOf(name))),
     freshness: live.freshness,
     freshnessChanges: live.freshnessChanges,
     sync: live.sync,
@@ -203,6 +211,7 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
       // Nobody else has the value: it is given though the view may not show yet, or never, that it was removed.
       return Effect.tap(popped, () => Effect.exit(live.catchUp))
     },
+    update: (body) => seen(live, "update", root, updateNodes(options, body)),
     transact: (body) => seen(live, "transact", root, transactNodes(options, body))
   }
 }

@@ -29,9 +29,9 @@ export type StoreChange = Change<Entry>
 /** It is there, and cannot be read. */
 export type Unreadable = NoAuth | ResponseTooLarge
 
-/** `W`: what can be wrong with all of it besides. */
-export interface View<W = never> {
-  readonly problem: () => Unreadable | W | undefined
+/** `P`: what can be wrong with all of it besides. */
+export interface View<P = never> {
+  readonly problem: () => Unreadable | P | undefined
   readonly get: (name: string) => Entry | Unreadable | undefined
   /** Of keys only, in no particular order. */
   readonly names: () => ReadonlyArray<string>
@@ -45,9 +45,17 @@ export type StoreWriteError =
   | QuotaExceeded
   | SessionError
 
-export type StoreRemoveError = StoreWriteError | NotEmpty | WriteConflict
+export type StoreRemoveError = NoAuth | NotEmpty | WriteConflict | SessionError
 
-export type StorePopError<A> = StoreRemoveError | ValueDecodeError | EphemeralOnLocalSession | PopInDoubt<A>
+export type StoreTransactError = StoreWriteError | StoreRemoveError
+
+export type StorePopError<A> =
+  | StoreRemoveError
+  | NoChildrenForEphemerals
+  | QuotaExceeded
+  | EphemeralOnLocalSession
+  | ValueDecodeError
+  | PopInDoubt<A>
 
 export interface Transaction<W = never> {
   /** From where it is kept, once. */
@@ -56,12 +64,15 @@ export interface Transaction<W = never> {
   readonly write: (name: string, data: Uint8Array | undefined) => void
 }
 
-export interface Store<W = never> {
+/** `W`: what writes can fail with besides, `P` what reads can. */
+export interface Store<W = never, P extends W = W> {
   readonly path: string
-  readonly view: View<W>
+  readonly view: View<P>
   /** How many changes the view has seen. */
   readonly revision: () => bigint
   readonly changes: Stream.Stream<StoreChange, StreamError>
+  /** What there is of one name, then what it comes to. */
+  readonly follow: (name: string) => Stream.Stream<Entry | undefined, StreamError>
   readonly freshness: Effect.Effect<Freshness>
   readonly freshnessChanges: Stream.Stream<Freshness>
   readonly sync: Effect.Effect<void, SessionError>
@@ -80,8 +91,12 @@ export interface Store<W = never> {
     name: string,
     decode: (entry: Entry) => Effect.Effect<A, ValueDecodeError>
   ) => Effect.Effect<Option.Option<A>, StorePopError<A> | W>
+  /** A transaction that removes nothing. */
+  readonly update: <A, E, R>(
+    body: (transaction: Transaction<W>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreWriteError | WriteConflict | W, R>
   /** Runs the body, and again as long as others were faster. */
   readonly transact: <A, E, R>(
     body: (transaction: Transaction<W>) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | StoreRemoveError | W, R>
+  ) => Effect.Effect<A, E | StoreTransactError | W, R>
 }

@@ -20,7 +20,7 @@ import { awaitClaims } from "./claim.ts"
 import { isSameBytes } from "./mapView.ts"
 import type { NodeStoreOptions } from "./root.ts"
 import { makeRoot } from "./root.ts"
-import type { StoreRemoveError, Transaction } from "./store.ts"
+import type { StoreTransactError, StoreWriteError, Transaction } from "./store.ts"
 
 class Attempt implements Transaction {
   readonly seen = new Map<string, NodeData | undefined>()
@@ -99,7 +99,7 @@ const onRefused = (
   options: NodeStoreOptions,
   path: string,
   cause: MultiCause
-): Effect.Effect<boolean, StoreRemoveError> => {
+): Effect.Effect<boolean, StoreTransactError> => {
   switch (cause._tag) {
     case "NodeExists":
     case "BadVersion":
@@ -162,7 +162,9 @@ const wasSo = (
   })
 }
 
-const commit = (options: NodeStoreOptions, attempt: Attempt): Effect.Effect<boolean, StoreRemoveError> =>
+type Commit<E> = (options: NodeStoreOptions, attempt: Attempt) => Effect.Effect<boolean, E>
+
+const commit: Commit<StoreTransactError> = (options, attempt) =>
   Effect.suspend(() => {
     if (attempt.written.size === 0) return wasSo(options, attempt)
     const ops = attempt.ops()
@@ -176,11 +178,16 @@ const commit = (options: NodeStoreOptions, attempt: Attempt): Effect.Effect<bool
       ))
   })
 
-export const transactNodes = <A, E, R>(
+/** Of a transaction that removes nothing. */
+const commitWrites: Commit<StoreWriteError | WriteConflict> = (options, attempt) =>
+  Effect.catchTag(commit(options, attempt), "NotEmpty", Effect.die)
+
+const run = <A, E, R, CommitError>(
   options: NodeStoreOptions,
-  body: (transaction: Transaction) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | StoreRemoveError, R> => {
-  const attempt = (tries: number): Effect.Effect<A, E | StoreRemoveError, R> =>
+  body: (transaction: Transaction) => Effect.Effect<A, E, R>,
+  commit: Commit<CommitError>
+): Effect.Effect<A, E | CommitError | WriteConflict | NoAuth | SessionError, R> => {
+  const attempt = (tries: number): Effect.Effect<A, E | CommitError | WriteConflict | NoAuth | SessionError, R> =>
     Effect.gen(function*() {
       const transaction = new Attempt(options)
       const result = yield* body(transaction)
@@ -194,3 +201,13 @@ export const transactNodes = <A, E, R>(
     })
   return attempt(1)
 }
+
+export const transactNodes = <A, E, R>(
+  options: NodeStoreOptions,
+  body: (transaction: Transaction) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreTransactError, R> => run(options, body, commit)
+
+export const updateNodes = <A, E, R>(
+  options: NodeStoreOptions,
+  body: (transaction: Transaction) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StoreWriteError | WriteConflict, R> => run(options, body, commitWrites)

@@ -11,8 +11,8 @@ import { settled } from "./settled.ts"
 import type { Entry, Store, StoreChange, Transaction as StoreTransaction, Unreadable } from "./store.ts"
 import type { Values } from "./values.ts"
 
-export const typed = <K extends string | number, V, E extends { readonly _tag: string }, W extends E>(
-  store: Store<W>,
+export const typed = <K extends string | number, V, E, W extends { readonly _tag: string }, P extends W & E>(
+  store: Store<W, P>,
   values: Values<K, V>,
   /** Whether what is shown may be given. */
   isFresh: Effect.Effect<void, E>
@@ -84,17 +84,21 @@ export const typed = <K extends string | number, V, E extends { readonly _tag: s
   const popOption = (key: K) => named(key, (name) => store.pop(name, (entry) => decode(name, entry)))
 
   const update = <E2 = never, R2 = never>(key: K, f: (value: V) => V | Effect.Effect<V, E2, R2>) =>
-    named(key, (name) =>
-      store.transact((transaction) =>
-        Effect.gen(function*() {
-          const entry = yield* transaction.read(name)
-          if (entry === undefined) return yield* notFound(key)
-          const made = f(yield* decode(name, entry))
-          const value = Effect.isEffect(made) ? yield* made : made
-          transaction.write(name, yield* encode(name, value))
-          return value
-        })
-      ))
+    Effect.flatMap(
+      named(key, (name) =>
+        store.update((transaction) =>
+          Effect.gen(function*() {
+            const entry = yield* transaction.read(name)
+            // That it is missing is to be seen, too, before anybody is told.
+            if (entry === undefined) return Option.none<V>()
+            const made = f(yield* decode(name, entry))
+            const value = Effect.isEffect(made) ? yield* made : made
+            transaction.write(name, yield* encode(name, value))
+            return Option.some(value)
+          })
+        )),
+      (updated) => Option.isSome(updated) ? Effect.succeed(updated.value) : Effect.fail(notFound(key))
+    )
 
   const getOrSet = (key: K, value: V) =>
     named(
@@ -102,7 +106,7 @@ export const typed = <K extends string | number, V, E extends { readonly _tag: s
       (name) =>
         Effect.flatMap(encode(name, value), (data) =>
           settled(
-            store.transact((transaction) =>
+            store.update((transaction) =>
               Effect.flatMap(transaction.read(name), (entry) => {
                 if (entry !== undefined) {
                   return decode(name, entry)
@@ -114,7 +118,7 @@ export const typed = <K extends string | number, V, E extends { readonly _tag: s
             ),
             Effect.andThen(
               store.sync,
-              store.transact((transaction) =>
+              store.update((transaction) =>
                 Effect.flatMap(
                   transaction.read(name),
                   (entry) => entry === undefined ? Effect.succeedNone : Effect.asSome(decode(name, entry))
@@ -209,6 +213,12 @@ export const typed = <K extends string | number, V, E extends { readonly _tag: s
     getOrSet,
     update,
     transact: (body) => store.transact((transaction) => body(inTransaction(transaction))),
-    changes: store.changes.pipe(Stream.mapEffect(toChange), Stream.flattenIterable)
+    changes: store.changes.pipe(Stream.mapEffect(toChange), Stream.flattenIterable),
+    follow: (key) =>
+      Stream.unwrap(
+        named(key, (name) =>
+          Effect.succeed(Stream.mapEffect(store.follow(name), (entry) =>
+            entry === undefined ? Effect.succeedNone : Effect.asSome(Effect.result(decode(name, entry))))))
+      )
   }
 }

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { ValueDecodeError } from "../../ZkCodec.ts"
 import { maybeApplied } from "../../ZkError.ts"
-import type { WriteConflict } from "../../ZkError.ts"
+import type { NoAuth, SessionError, WriteConflict } from "../../ZkError.ts"
 import { PopInDoubt } from "./dictErrors.ts"
 import type { Entries } from "./mapView.ts"
 import { isSameBytes } from "./mapView.ts"
@@ -70,9 +70,15 @@ export type Transact<W> = <A, E, R>(
   body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E | StoreWriteError | WriteConflict | W, R>
 
+/** A transaction that creates nothing that it is kept in. */
+export type Removing<W> = <A, E, R>(
+  operation: string,
+  body: (transaction: WholeTransaction) => Effect.Effect<A, E, R>
+) => Effect.Effect<A, E | NoAuth | SessionError | WriteConflict | W, R>
+
 /** Looks, in a transaction that writes nothing. */
 const isSo = <A, W>(
-  transact: Transact<W>,
+  transact: Removing<W>,
   operation: string,
   test: (transaction: WholeTransaction) => boolean,
   result: A
@@ -84,6 +90,7 @@ const isSo = <A, W>(
 
 const setAll = <W extends { readonly _tag: string }>(
   transact: Transact<W>,
+  looking: Removing<W>,
   operation: string,
   all: ReadonlyArray<readonly [name: string, data: Uint8Array]>
 ) =>
@@ -93,7 +100,7 @@ const setAll = <W extends { readonly _tag: string }>(
         for (const [name, data] of all) transaction.write(name, data)
       })),
     isSo(
-      transact,
+      looking,
       operation,
       (transaction) => [...new Map(all)].every(([name, data]) => transaction.holds(name, data)),
       undefined
@@ -102,27 +109,28 @@ const setAll = <W extends { readonly _tag: string }>(
 
 export const wholeOperations = <W extends { readonly _tag: string; readonly message: string }>(
   path: string,
-  transact: Transact<W>
-): Pick<Store<W>, "set" | "setAll" | "remove" | "clear" | "pop" | "transact"> => ({
-  set: (name, data) => setAll(transact, "set", [[name, data]]),
-  setAll: (all) => setAll(transact, "setAll", all),
+  transact: Transact<W>,
+  removing: Removing<W>
+): Pick<Store<W>, "set" | "setAll" | "remove" | "clear" | "pop" | "update" | "transact"> => ({
+  set: (name, data) => setAll(transact, removing, "set", [[name, data]]),
+  setAll: (all) => setAll(transact, removing, "setAll", all),
   remove: (name) => {
-    const remove = transact("remove", (transaction) =>
+    const remove = removing("remove", (transaction) =>
       Effect.map(transaction.read(name), (entry) => {
         transaction.write(name, undefined)
         return entry !== undefined
       }))
     // What was lost was a write, so that there was something to remove.
-    return settled(remove, isSo(transact, "remove", (transaction) => !transaction.has(name), true))
+    return settled(remove, isSo(removing, "remove", (transaction) => !transaction.has(name), true))
   },
   clear: settled(
-    transact("clear", (transaction) => Effect.sync(() => transaction.removeAll())),
-    isSo(transact, "clear", (transaction) => transaction.isEmpty, undefined)
+    removing("clear", (transaction) => Effect.sync(() => transaction.removeAll())),
+    isSo(removing, "clear", (transaction) => transaction.isEmpty, undefined)
   ),
   pop: <A>(name: string, decode: (entry: Entry) => Effect.Effect<A, ValueDecodeError>) =>
     Effect.suspend(() => {
       let popped: Option.Option<A> = Option.none()
-      const removed = transact("pop", (transaction) =>
+      const removed = removing("pop", (transaction) =>
         Effect.flatMap(transaction.read(name), (entry) => {
           popped = Option.none()
           if (entry === undefined) return Effect.succeed(popped)
@@ -134,5 +142,6 @@ export const wholeOperations = <W extends { readonly _tag: string; readonly mess
         return new PopInDoubt({ path, value: Redacted.make(popped.value), reason: error.message })
       })
     }),
+  update: (body) => transact("transact", body),
   transact: (body) => transact("transact", body)
 })

@@ -26,6 +26,7 @@ export interface Keeper {
    * made anew meanwhile, and if it has been since then nothing is written, and this gives `false`.
    */
   readonly unlessNewer: <E>(read: Stat, write: Effect.Effect<boolean, E>) => Effect.Effect<boolean, E>
+  readonly isOwn: (stat: Stat) => boolean
   /** What was read, or written by other ways, is what the node is to hold. */
   readonly onSeen: (node: Pick<NodeData, "data" | "stat">) => void
 }
@@ -199,6 +200,7 @@ export const keep = (
       set: (next) => inTurn(Effect.flatMap(isOwnNow, (isOwn) => attempt(next, isOwn, 1))),
       unlessNewer: (read, write) => inTurn(Effect.suspend(() => kept.knowsNewer(read) ? Effect.succeed(false) : write)),
       restore: inTurn(Effect.asVoid(kept.create())),
+      isOwn: (stat) => kept.isOwn(stat),
       onSeen: (found) => kept.onSeen(found)
     }
   })

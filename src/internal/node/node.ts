@@ -8,8 +8,8 @@ import type { CreateError, NodeData, VersionOptions } from "../../ZkClient.ts"
 import { ZkClient } from "../../ZkClient.ts"
 import type { ValueDecodeError, ValueEncodeError } from "../../ZkCodec.ts"
 import * as ZkCodec from "../../ZkCodec.ts"
-import type { BadVersion } from "../../ZkError.ts"
-import { InvalidPath, NoNode, WriteConflict } from "../../ZkError.ts"
+import type { BadVersion, NoAuth, SessionError } from "../../ZkError.ts"
+import { InvalidPath, NodeExists, NoNode, WriteConflict } from "../../ZkError.ts"
 import type * as ZkNode from "../../ZkNode.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { Stat } from "../../ZkStat.ts"
@@ -17,9 +17,13 @@ import * as ZkStat from "../../ZkStat.ts"
 import { makeLiveNode } from "../cache/liveNode.ts"
 import { makeNode } from "../cache/mirror.ts"
 import { seen } from "../cache/upkeep.ts"
+import { isLost } from "../client/resolve.ts"
 import { decodeWith, encodeWith } from "../codec/run.ts"
 import { backOff, maxTries } from "../contention.ts"
 import { keep } from "./keeper.ts"
+
+/** How often an answer may be lost before its loss is passed on. */
+const maxLosses = 4
 
 type Options<A, I, RD, RE> =
   & ZkNode.ValueOptions<A, I, RD, RE>
@@ -50,7 +54,7 @@ export const make = <A, I, RD, RE>(
     const encode = (value: A): Effect.Effect<Uint8Array, ValueEncodeError> =>
       Effect.provideContext(encodeValue(path, value), context)
 
-    const live = yield* makeLiveNode(client, path)
+    const live = yield* makeLiveNode(client, path, false)
     const node = makeNode(client, path, live)
     const shown = <B, E, R>(operation: string, write: Effect.Effect<B, E, R>) => seen(live, operation, path, write)
 
@@ -63,16 +67,30 @@ export const make = <A, I, RD, RE>(
       ? yield* keep(client, node, first, acl)
       : undefined
     if (keeper === undefined && first !== undefined) {
-      yield* Effect.catchTag(client.create(path, first, { acl, parents: true }), "NodeExists", () => Effect.void)
+      yield* client.create(path, first, { acl, parents: true }).pipe(
+        Effect.catchTag("NodeExists", () => Effect.void),
+        // Doing it twice does no harm: the second time it exists.
+        Effect.retry({ times: maxLosses, while: isLost })
+      )
     }
     yield* live.catchUp
 
     // -- writes -------------------------------------------------------------------------------------------------------
 
+    /** A node that is kept gives way to others', and leaves them alone. */
+    const unlessOthers = (operation: string): Effect.Effect<void, NodeExists | NoAuth | SessionError> =>
+      keeper === undefined ?
+        Effect.void :
+        Effect.flatMap(client.exists(path), (found) =>
+          Option.isSome(found) && !keeper.isOwn(found.value)
+            ? Effect.fail(new NodeExists({ operation, path }))
+            : Effect.void)
     /** What is written by other ways than the keeper's is to be kept as well, though the session ends at once. */
     const told = (data: Uint8Array) => (stat: Stat) => Effect.sync(() => keeper?.onSeen({ data, stat }))
     const write = (data: Uint8Array, version: number | undefined): Effect.Effect<Stat, BadVersion | CreateError> => {
-      if (version !== undefined) return Effect.tap(client.setData(path, data, { version }), told(data))
+      if (version !== undefined) {
+        return Effect.andThen(unlessOthers("set"), Effect.tap(client.setData(path, data, { version }), told(data)))
+      }
       if (keeper !== undefined) return keeper.set(data)
       const createOrSet = client.createOrSet(path, data, { acl })
       return Effect.flatMap(
@@ -113,6 +131,9 @@ export const make = <A, I, RD, RE>(
             yield* keeper.restore
           } else {
             if (Option.isNone(found) && !hasDefault) return yield* new NoNode({ operation: "update", path })
+            if (Option.isSome(found) && keeper?.isOwn(found.value.stat) === false) {
+              return yield* new NodeExists({ operation: "update", path })
+            }
             // A value that is undefined is one, if it was read.
             const made = f(Option.isSome(found) ? yield* decode(found.value) : options.default as A)
             const value = Effect.isEffect(made) ? yield* made : made
@@ -158,6 +179,10 @@ export const make = <A, I, RD, RE>(
       childrenChanges: node.childrenChanges,
       set,
       update,
-      delete: node.delete
+      delete: (versionOptions) =>
+        unlessOthers("delete").pipe(
+          Effect.catchTag("NodeExists", () => Effect.fail(new NoNode({ operation: "delete", path }))),
+          Effect.andThen(node.delete(versionOptions))
+        )
     }
   }))
