@@ -151,7 +151,7 @@ describe("errors of codecs", () => {
     ]
   }
   it.effect.each(Object.entries(unread))(
-    "of reading do not show what was read: %s [CODEC-07]",
+    "of reading do not show what was read: %s [VALUE-CODEC-07]",
     ([, [schema, value, reason]]) =>
       Effect.gen(function*() {
         const codec = ZkCodec.json(schema)
@@ -166,7 +166,7 @@ describe("errors of codecs", () => {
       })
   )
 
-  it.effect("of reading do not show text that is no JSON, no UTF-8 or no gzip [CODEC-07]", () =>
+  it.effect("of reading do not show text that is no JSON, no UTF-8 or no gzip [VALUE-CODEC-07]", () =>
     Effect.gen(function*() {
       for (
         const codec of Array.of<Schema.Codec<unknown, Uint8Array>>(
@@ -199,7 +199,7 @@ describe("errors of codecs", () => {
     "an unsafe integer": [Schema.Int, 7391.5]
   }
   it.effect.each(Object.entries(unwritable))(
-    "of writing do not show the value: %s [CODEC-07]",
+    "of writing do not show the value: %s [VALUE-CODEC-07]",
     ([, [schema, value]]) =>
       Effect.gen(function*() {
         const codec = ZkCodec.json(schema)
@@ -209,7 +209,7 @@ describe("errors of codecs", () => {
       })
   )
 
-  it.effect("of reading are not written as JSON with the data in it [CODEC-07]", () =>
+  it.effect("of reading are not written as JSON with the data in it [VALUE-CODEC-07]", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(read(ZkCodec.json(Schema.Number), secret))
       const failed = yield* Effect.flip(Schema.encodeEffect(Schema.toCodecJson(ZkCodec.ValueDecodeError))(error))
@@ -217,7 +217,7 @@ describe("errors of codecs", () => {
       assert.notInclude(shown(failed), Buffer.from(secret).toString("base64"))
     }))
 
-  it.effect("tell of each place that is wrong, in one line [CODEC-08]", () =>
+  it.effect("tell of each place that is wrong, in one line [VALUE-CODEC-08]", () =>
     Effect.gen(function*() {
       const codec = ZkCodec.json(Schema.Union([
         Schema.Struct({ a: Schema.Struct({ "b c": Schema.Array(Schema.Int) }) }),
@@ -229,7 +229,7 @@ describe("errors of codecs", () => {
       )
     }))
 
-  it.effect("what a schema throws is a defect [CODEC-09]", () =>
+  it.effect("what a schema throws is a defect [VALUE-CODEC-09]", () =>
     Effect.gen(function*() {
       const boom = new Error("boom")
       const throwing = Schema.String.pipe(
@@ -260,7 +260,7 @@ describe("errors of codecs", () => {
       }
     }))
 
-  it.effect("data that nests too deeply for its schema is refused, and is no defect [CODEC-09]", () =>
+  it.effect("data that nests too deeply for its schema is refused, and is no defect [VALUE-CODEC-09]", () =>
     Effect.gen(function*() {
       const depth = 100_000
       const codec = ZkCodec.json(Tree)
@@ -276,7 +276,7 @@ describe("errors of codecs", () => {
       assert.match(yield* unwritten(ZkCodec.json(Schema.Json), json), /^Expected a JSON-serializable value/)
     }))
 
-  it.live("schemas may use services and take their time [CODEC-10]", () =>
+  it.live("schemas may use services and take their time [VALUE-CODEC-10]", () =>
     Effect.gen(function*() {
       class Key extends Context.Service<Key, string>()("test/Key") {}
       const keyed = Schema.String.pipe(

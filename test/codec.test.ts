@@ -124,7 +124,7 @@ describe("JSON", () => {
       assert.isUndefined(Object.getOwnPropertyDescriptor(Object.prototype, "a"))
     }))
 
-  it.effect("what is no JSON, or something else than expected, cannot be read [CODEC-01]", () =>
+  it.effect("what is no JSON, or something else than expected, cannot be read [VALUE-CODEC-01]", () =>
     Effect.gen(function*() {
       const codec = ZkCodec.json(Schema.Struct({ a: Schema.Array(Schema.Int), b: Schema.optionalKey(Schema.Date) }))
       for (const data of ["", " ", "{", "nope", "{a:1}", "'a'", "NaN", "undefined", `{"a":[1]} x`]) {
@@ -137,7 +137,7 @@ describe("JSON", () => {
       assert.strictEqual(yield* refused(codec, `{"a":[],"b":"soon"}`), `Expected a valid Date at ["b"]`)
     }))
 
-  it.effect("values that have no JSON cannot be written [CODEC-01]", () =>
+  it.effect("values that have no JSON cannot be written [VALUE-CODEC-01]", () =>
     Effect.gen(function*() {
       const cycle: Array<unknown> = []
       cycle.push(cycle)
@@ -149,7 +149,7 @@ describe("JSON", () => {
 
 describe("text and bytes", () => {
   it.effect.prop(
-    "text comes back as it was, byte order marks included [CODEC-02]",
+    "text comes back as it was, byte order marks included [VALUE-CODEC-02]",
     [Any.text],
     ([text]) =>
       Effect.gen(function*() {
@@ -161,7 +161,7 @@ describe("text and bytes", () => {
       })
   )
 
-  it.effect("any schema over text can be used [CODEC-02]", () =>
+  it.effect("any schema over text can be used [VALUE-CODEC-02]", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* read(ZkCodec.text(Schema.NumberFromString), "8080"), 8080)
       assert.strictEqual(textOf(yield* write(ZkCodec.text(Schema.BigIntFromString), 2n ** 70n)), `${2n ** 70n}`)
@@ -178,7 +178,7 @@ describe("text and bytes", () => {
     "beyond the last character": [0xf4, 0x90, 0x80, 0x80]
   }
   it.effect.each(Object.entries(malformed))(
-    "bytes that are no UTF-8 are refused, not patched up: %s [CODEC-03]",
+    "bytes that are no UTF-8 are refused, not patched up: %s [VALUE-CODEC-03]",
     ([, bytes]) =>
       Effect.gen(function*() {
         for (const codec of [ZkCodec.text(Schema.String), ZkCodec.json(Schema.String), ZkCodec.lax]) {
@@ -188,7 +188,7 @@ describe("text and bytes", () => {
       })
   )
 
-  it.effect("text with lone surrogates is not written as something else [CODEC-03]", () =>
+  it.effect("text with lone surrogates is not written as something else [VALUE-CODEC-03]", () =>
     Effect.gen(function*() {
       for (const text of ["\ud800", "a\udfffb", "\udc00\ud800", "😀\ud83d"]) {
         assert.strictEqual(yield* unwritten(ZkCodec.text(Schema.String), text), "Expected text without lone surrogates")
@@ -196,12 +196,12 @@ describe("text and bytes", () => {
       }
     }))
 
-  it.effect("JSON with a byte order mark is refused [CODEC-03]", () =>
+  it.effect("JSON with a byte order mark is refused [VALUE-CODEC-03]", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* refused(ZkCodec.json(Schema.Json), "\ufeff{}"), "Expected a valid JSON string")
     }))
 
-  it.effect.prop("bytes are kept as they are [CODEC-04]", [Any.bytes], ([bytes]) =>
+  it.effect.prop("bytes are kept as they are [VALUE-CODEC-04]", [Any.bytes], ([bytes]) =>
     Effect.gen(function*() {
       // Copies: what is done to one changes nothing in the other.
       for (const copy of [yield* write(ZkCodec.bytes, bytes), yield* read(ZkCodec.bytes, bytes)]) {
@@ -210,7 +210,7 @@ describe("text and bytes", () => {
       }
     }))
 
-  it.effect("no data is read as no bytes [CODEC-04]", () =>
+  it.effect("no data is read as no bytes [VALUE-CODEC-04]", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* read(ZkCodec.bytes, null), new Uint8Array(0))
       assert.strictEqual(yield* read(ZkCodec.text(Schema.String), null), "")
@@ -301,7 +301,7 @@ describe("compressed", () => {
   const kib = 1024
   const zeros = (size: number) => new Uint8Array(size)
 
-  it.effect.prop("values come back, and the same value makes the same bytes [CODEC-05]", [Any.bytes, Any.texts], (
+  it.effect.prop("values come back, and the same value makes the same bytes [VALUE-CODEC-05]", [Any.bytes, Any.texts], (
     [bytes, texts]
   ) =>
     Effect.gen(function*() {
@@ -314,7 +314,7 @@ describe("compressed", () => {
       assert.strictEqual(written[9], 255)
     }))
 
-  it.effect("compressed data is smaller, and what gzip itself writes is read [CODEC-05]", () =>
+  it.effect("compressed data is smaller, and what gzip itself writes is read [VALUE-CODEC-05]", () =>
     Effect.gen(function*() {
       const values = Array.from({ length: 1000 }, () => "the same again")
       assert.isBelow((yield* write(codec, values)).length, 300)
@@ -323,7 +323,7 @@ describe("compressed", () => {
       assert.deepStrictEqual(yield* read(codec, Buffer.concat(parts)), ["in two members"])
     }))
 
-  it.effect("what is not gzip, or only half of it, is refused [CODEC-05]", () =>
+  it.effect("what is not gzip, or only half of it, is refused [VALUE-CODEC-05]", () =>
     Effect.gen(function*() {
       const written = yield* write(codec, ["a", "b"])
       const altered = written.slice()
@@ -344,7 +344,7 @@ describe("compressed", () => {
       assert.strictEqual(yield* refused(codec, gzipSync("nope")), "Expected a valid JSON string")
     }))
 
-  it.effect("nodes that are not compressed yet are read with a fallback [CODEC-05] [M51]", () =>
+  it.effect("nodes that are not compressed yet are read with a fallback [VALUE-CODEC-05] [M51]", () =>
     Effect.gen(function*() {
       const both = ZkCodec.fallback(codec, plain)
       assert.deepStrictEqual(yield* read(both, `["a"]`), ["a"])
@@ -352,7 +352,7 @@ describe("compressed", () => {
       assert.deepStrictEqual(yield* read(codec, yield* write(both, ["b"])), ["b"])
     }))
 
-  it.effect("decompressing stops at the largest size that is allowed [CODEC-06]", () =>
+  it.effect("decompressing stops at the largest size that is allowed [VALUE-CODEC-06]", () =>
     Effect.gen(function*() {
       // 16 GiB in 16 MiB
       const part = gzipSync(zeros(16 * kib * kib))
@@ -364,7 +364,7 @@ describe("compressed", () => {
       assert.strictEqual((yield* read(ZkCodec.gzip(ZkCodec.bytes), part)).length, 16 * kib * kib)
     }))
 
-  it.effect("the largest size is exact, in reading and in writing [CODEC-06]", () =>
+  it.effect("the largest size is exact, in reading and in writing [VALUE-CODEC-06]", () =>
     Effect.gen(function*() {
       const small = ZkCodec.gzip(ZkCodec.bytes, { maxSize: 100 })
       assert.strictEqual((yield* roundTrip(small, zeros(100))).length, 100)

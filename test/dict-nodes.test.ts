@@ -69,7 +69,7 @@ describe("a dictionary of nodes", () => {
       assert.strictEqual((yield* proxy.stats()).requests, 0)
     }))
 
-  it.live("of a thousand keys has one watch, and reads what has changed and nothing else [M26]", () =>
+  it.live("of a thousand keys has one watch, and reads what has changed and nothing else [M26] [T74]", () =>
     Effect.gen(function*() {
       const { other, proxy, root, zk } = yield* proxiedPair()
       const theirs = yield* numbers(other, root)
