@@ -22,6 +22,7 @@ import {
 import * as ZkPath from "../../ZkPath.ts"
 import type { Stat } from "../../ZkStat.ts"
 import type { Created, Data } from "../../ZkTransaction.ts"
+import { isSameBytes } from "../bytes.ts"
 import type { ExecuteOptions } from "../engine.ts"
 import { pause } from "../passing.ts"
 import { Exists, GetChildren, GetData, Sync } from "../protocol/requests.ts"
@@ -242,9 +243,6 @@ export const createIdempotent = (
   })
 
 type SetError = NoNode | NoAuth | BadVersion | QuotaExceeded | SessionError
-
-const isSameBytes = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
-  a === null || b === null ? a === b : Buffer.compare(a, b) === 0
 
 export const setDataIdempotent = (
   core: Core,

@@ -2,14 +2,12 @@
 import * as Cause from "effect/Cause"
 import type * as Stream from "effect/Stream"
 import type { StreamError } from "../../ZkError.ts"
+import { isSameBytes } from "../bytes.ts"
 import type { Change, Listener, Source } from "../cache/changes.ts"
 import { changesOf, changesOfOne } from "../cache/changes.ts"
 import type { Entry, StoreChange } from "./store.ts"
 
 export type Entries = ReadonlyMap<string, Uint8Array>
-
-export const isSameBytes = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
-  a === null || b === null ? a === b : Buffer.compare(a, b) === 0
 
 export class MapView {
   revision = BigInt(0)
