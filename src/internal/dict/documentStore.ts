@@ -168,7 +168,10 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<Documen
       },
       (operation, body) => {
         const write = transactDocument(options, operation, body, rewriteWith(options))
-        return seen(live, operation, path, turns.take(path, operation, path, write))
+        const inTurn = turns.take(path, operation, path, write)
+        if (operation !== "pop") return seen(live, operation, path, inTurn)
+        // Nobody else has the value: it is given though the view may not show yet, or never, that it was removed.
+        return Effect.tap(Effect.andThen(live.goesOn, inTurn), () => Effect.exit(live.catchUp))
       }
     )
   }
