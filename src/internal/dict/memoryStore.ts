@@ -15,7 +15,13 @@ const live: Freshness = { _tag: "Live" }
 
 export const makeMemoryStore: Effect.Effect<Store, never, Scope.Scope> = Effect.gen(function*() {
   const view = new MapView()
-  yield* Effect.addFinalizer(() => Effect.sync(() => view.end()))
+  let isOver = false
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isOver = true
+      view.end()
+    })
+  )
   let current: Entries = new Map()
 
   const transact = <A, E, R>(
@@ -39,7 +45,8 @@ export const makeMemoryStore: Effect.Effect<Store, never, Scope.Scope> = Effect.
             : Effect.andThen(backOff(tries), attempt(tries + 1))
         })
       })
-    return attempt(1)
+    // As everywhere else, nothing is written after the end.
+    return Effect.suspend(() => isOver ? Effect.interrupt : attempt(1))
   }
 
   return {
