@@ -17,7 +17,8 @@ import * as ZkStat from "../../ZkStat.ts"
 import { makeLiveNode } from "../cache/liveNode.ts"
 import { makeNode } from "../cache/mirror.ts"
 import { seen } from "../cache/upkeep.ts"
-import { isLost } from "../client/resolve.ts"
+import type { Lost } from "../client/resolve.ts"
+import { isLost, leftOpen } from "../client/resolve.ts"
 import { decodeWith, encodeWith } from "../codec/run.ts"
 import { backOff, maxTries } from "../contention.ts"
 import { keep } from "./keeper.ts"
@@ -67,11 +68,18 @@ export const make = <A, I, RD, RE>(
       ? yield* keep(client, node, first, acl)
       : undefined
     if (keeper === undefined && first !== undefined) {
-      yield* client.create(path, first, { acl, parents: true }).pipe(
-        Effect.catchTag("NodeExists", () => Effect.void),
-        // Doing it twice does no harm: the second time it exists.
-        Effect.retry({ times: maxLosses, while: isLost })
-      )
+      /** Doing it twice does no harm: the second time it exists. */
+      const create = (losses: number, lost?: Lost): Effect.Effect<void, CreateError> =>
+        client.create(path, first, { acl, parents: true }).pipe(
+          Effect.asVoid,
+          Effect.catchTag("NodeExists", () => Effect.void),
+          Effect.catch((error) => {
+            if (isLost(error) && losses < maxLosses) return create(losses + 1, error)
+            // What was lost before may have been applied, though the last one was not.
+            return Effect.fail(lost !== undefined && "maybeApplied" in error ? leftOpen(lost, error) : error)
+          })
+        )
+      yield* create(0)
     }
     yield* live.catchUp
 
