@@ -38,7 +38,7 @@ const plans: ReadonlyArray<Plan> = quick
     { nodes: 20_000, warmUp: 5, rounds: 7, weights: 1, withKazoo: true },
     // Curator 5.4 gets no further than 65 535.
     { nodes: 60_000, warmUp: 2, rounds: 5, weights: 1, withKazoo: false },
-    { nodes: 100_000, warmUp: 1, rounds: 3, weights: 1, withKazoo: false }
+    { nodes: 100_000, warmUp: 1, rounds: 2, weights: 1, withKazoo: true }
   ]
 const parents = 200
 const payload = "x".repeat(100)
