@@ -12,6 +12,7 @@ import type { NodeData } from "../../ZkClient.ts"
 import type { MultiCause, NoAuth, ServerError, SessionError } from "../../ZkError.ts"
 import { WriteConflict } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
+import type { Stat } from "../../ZkStat.ts"
 import * as ZkTransaction from "../../ZkTransaction.ts"
 import { isSameBytes } from "../bytes.ts"
 import { inTheNext, isLost, leftOpen } from "../client/resolve.ts"
@@ -142,24 +143,59 @@ const findOut = (
   )
 }
 
+const isSameNode = (a: Stat | undefined, b: Stat | undefined): boolean => a?.czxid === b?.czxid && a?.mzxid === b?.mzxid
+
+/** As much as is read again in one answer. */
+const maxSize = 1 << 20
+
+/**
+ * Asks without the data. When the root is looked at first, everything was as it was read: what is there is the same before
+ * and after that, and what is missing has not been there meanwhile if no child has come or gone.
+ */
+const wasSoEach = (
+  { client, root }: NodeStoreOptions,
+  attempt: Attempt
+): Effect.Effect<boolean, NoAuth | SessionError> =>
+  Effect.gen(function*() {
+    const lastChild = Effect.map(client.exists(root), (found) => Option.getOrUndefined(found)?.pzxid)
+    const before = yield* lastChild
+    const areSame = yield* Effect.forEach(
+      attempt.seen,
+      ([name, node]) =>
+        Effect.map(
+          client.exists(attempt.pathOf(name)),
+          (found) => isSameNode(Option.getOrUndefined(found), node?.stat)
+        ),
+      { concurrency: "unbounded" }
+    )
+    const after = yield* lastChild
+    const areThere = [...attempt.seen.values()].every((node) => node !== undefined)
+    return areSame.every(Boolean) && (areThere || before === after)
+  })
+
 /** Whether all that was read was so at one moment. */
 const wasSo = (
-  { client }: NodeStoreOptions,
+  options: NodeStoreOptions,
   attempt: Attempt
 ): Effect.Effect<boolean, NoAuth | ServerError | SessionError> => {
   const { seen } = attempt
   // One thing was as it is at the moment that it was read.
   if (seen.size <= 1) return Effect.succeed(true)
   const nodes = [...seen.values()]
-  return Effect.flatMap(client.observeEach([...seen.keys()].map((name) => attempt.pathOf(name))), (results) => {
-    const failure = results.find(Result.isFailure)
-    if (failure !== undefined) return Effect.fail(failure.failure)
-    return Effect.succeed(results.every((result, i) => {
-      const now = Result.isSuccess(result) ? Option.getOrUndefined(result.success.node)?.stat : undefined
-      const before = nodes[i]?.stat
-      return now?.czxid === before?.czxid && now?.mzxid === before?.mzxid
-    }))
-  })
+  const size = nodes.reduce((sum, node) => sum + (node?.stat.dataLength ?? 0), 0)
+  if (size > maxSize) return wasSoEach(options, attempt)
+  return options.client.observeEach([...seen.keys()].map((name) => attempt.pathOf(name))).pipe(
+    Effect.flatMap((results) => {
+      const failure = results.find(Result.isFailure)
+      if (failure !== undefined) return Effect.fail(failure.failure)
+      return Effect.succeed(results.every((result, i) => {
+        const now = Result.isSuccess(result) ? Option.getOrUndefined(result.success.node)?.stat : undefined
+        return isSameNode(now, nodes[i]?.stat)
+      }))
+    }),
+    // The client accepts even less, of which each was small enough.
+    Effect.catchTag("ResponseTooLarge", () => wasSoEach(options, attempt))
+  )
 }
 
 type Commit<E> = (options: NodeStoreOptions, attempt: Attempt) => Effect.Effect<boolean, E>
