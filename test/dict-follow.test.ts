@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as ZkAcl from "../src/ZkAcl.ts"
-import type * as ZkClient from "../src/ZkClient.ts"
+import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkDict from "../src/ZkDict.ts"
 import * as ZkTransaction from "../src/ZkTransaction.ts"
 import { type AnyDict, kinds, on } from "./support/dictionaries.ts"
@@ -70,6 +70,28 @@ describe.each(kinds)("one key of a dictionary that is followed: $name", ({ place
 })
 
 describe("one key that is followed", () => {
+  it.live("may be one of a struct, with its type [DICT-FOLLOW] [STRUCT]", () =>
+    Effect.gen(function*() {
+      const { root, zk } = yield* pair
+      const fields = { rate: Schema.Number, since: Schema.Date }
+      for (
+        const config of [
+          yield* on(zk)(ZkDict.struct(root, fields)),
+          yield* on(zk)(ZkDict.documentStruct(`${root}/d`, fields))
+        ]
+      ) {
+        yield* config.set("rate", 1)
+        const since = yield* record(
+          Stream.map(config.follow("since"), Option.map(Result.map((date) => date.getTime())))
+        )
+        yield* since.until("the start", (values) => values.length === 1)
+        yield* config.set("rate", 2)
+        yield* config.set("since", new Date(5))
+        yield* since.until("the date", (values) => values.length === 2)
+        assert.deepStrictEqual(since.values, [Option.none(), Option.some(Result.succeed(5))])
+      }
+    }))
+
   it.live("is a failure while it cannot be decoded, and goes on through deletion and lost connections [DICT-FOLLOW]", () =>
     Effect.gen(function*() {
       const { other, proxy, root, zk } = yield* proxiedPair()
@@ -196,6 +218,58 @@ describe("a transaction that only reads", () => {
         assert.deepStrictEqual(yield* read, [...after])
         assert.strictEqual(yield* Effect.flatten(Deferred.await(rule)), 1)
         assert.strictEqual(runs, 2)
+      }
+    }))
+
+  it.live("may read more than fits into one answer [DICT-TRANSACT-READ]", () =>
+    Effect.gen(function*() {
+      const { other, proxy, root } = yield* proxiedPair()
+      const texts = (zk: ZkClient.ZkClient) => on(zk)(ZkDict.make(root, { value: Schema.String }))
+      const theirs = yield* texts(other)
+      const keys = ["x", "y", "missing"]
+      const lengths = (dict: AnyDict<string>, change: Effect.Effect<unknown, unknown>, runs: Array<number>) =>
+        dict.transact(({ get }) =>
+          Effect.gen(function*() {
+            const x = yield* get("x")
+            if (runs.push(0) === 1) yield* Effect.orDie(change)
+            const others = yield* Effect.forEach(keys.slice(1), get)
+            return [x, ...others].map(Option.match({ onNone: () => 0, onSome: ({ length }) => length }))
+          })
+        )
+      for (
+        const [large, options, isCut] of [
+          // Larger than is asked for at once; and larger than the client accepts, which costs it a connection.
+          [600_000, {}, false],
+          [6_000, { maxResponseSize: 10_000 }, true]
+        ] as const
+      ) {
+        const zk = yield* ZkClient.make({ hosts: proxy.connectString, ...options })
+        const dict: AnyDict<string> = yield* texts(zk)
+        const equal = (length: number) => theirs.setAll(["x", "y"].map((key) => [key, "x".repeat(length)]))
+        yield* equal(large)
+        yield* zk.sync()
+        const connections = Effect.map(proxy.stats(), (stats) => stats.connections)
+        const before = yield* connections
+        const once: Array<number> = []
+        assert.deepStrictEqual(yield* lengths(dict, Effect.void, once), [large, large, 0])
+        assert.lengthOf(once, 1)
+        assert.strictEqual((yield* connections) > before, isCut)
+        const twice: Array<number> = []
+        assert.deepStrictEqual(yield* lengths(dict, equal(large + 1), twice), [large + 1, large + 1, 0])
+        assert.lengthOf(twice, 2)
+        if (isCut) continue
+        // There for a moment, while it is asked whether everything was so.
+        const path = `${root}/missing`
+        const rule = yield* proxy.rule({ kind: "request", op: "exists", path }, {
+          before: Effect.orDie(Effect.andThen(other.create(path), other.delete(path)))
+        })
+        const flicker: Array<number> = []
+        assert.deepStrictEqual(yield* lengths(dict, Effect.void, flicker), [large + 1, large + 1, 0])
+        assert.deepStrictEqual([yield* rule.count, flicker.length], [1, 2])
+        const again: Array<number> = []
+        const vanish = theirs.transact(({ remove }) => Effect.forEach(["x", "y"], remove, { discard: true }))
+        assert.deepStrictEqual(yield* lengths(dict, vanish, again), [0, 0, 0])
+        assert.lengthOf(again, 2)
       }
     }))
 
