@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { PopInDoubt } from "../src/ZkDict.ts"
-import { atEveryEvent, dictOf, json, type Outcome, untilChildless } from "./support/dicting.ts"
+import { atEachEvent, dictOf, json, type Outcome, untilChildless } from "./support/dicting.ts"
 import { ZkServer } from "./support/server.ts"
 
 /** What the receiver of an outcome has in hand, for sure or in doubt. */
@@ -23,7 +23,7 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "120 seconds" })(
     it.effect("gives its value once, or says that it is in doubt [M20] [X1] [DICT-POP-02]", () =>
       Effect.gen(function*() {
         const server = yield* ZkServer
-        const outcomes = yield* atEveryEvent("pop", server, ({ ours, rival, root }) =>
+        const outcomes = yield* atEachEvent("pop", server, ({ ours, rival, root }) =>
           Effect.gen(function*() {
             const dict = yield* dictOf(ours, root)
             yield* dict.set("k", "v")
@@ -56,7 +56,7 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "120 seconds" })(
     it.effect("of two who pop one key one gets the value [M20] [DICT-POP-02]", () =>
       Effect.gen(function*() {
         const server = yield* ZkServer
-        yield* atEveryEvent("pop, and a rival's pop", server, ({ ours, rival, root }) =>
+        yield* atEachEvent("pop, and a rival's pop", server, ({ ours, rival, root }) =>
           Effect.gen(function*() {
             const dict = yield* dictOf(ours, root)
             const theirs = yield* dictOf(rival, root)

@@ -54,7 +54,7 @@ describe("dictionaries on an ensemble", () => {
         let written = 0
         const writing = Effect.forever(Effect.suspend(() => theirs[0]!.set("k", `w${written++}`)))
         const moving = Effect.gen(function*() {
-          for (let i = 0; i < 12; i++) {
+          for (let i = 0; i < 6; i++) {
             yield* proxy.retarget([near!, far!, leader][i % 3]!.port)
             const { connections } = yield* proxy.stats()
             yield* proxy.cutAll

@@ -208,18 +208,25 @@ const runOnce = <A, E>(
     return { events, reached, said: outcome.said }
   }).pipe(Effect.scoped)
 
-/** How far the second cut is from the first; `npm run crash-points` takes more of them. */
-const distances = process.env["CRASH_POINTS"] === "all" ? [3, 4, 5, 6, 7, 8, 10, 12] : [4, 8]
+/** `npm run crash-points` takes all events, and more pairs of them. */
+const takesAll = process.env["CRASH_POINTS"] === "all"
+
+/** How far the second cut is from the first. */
+const distances = takesAll ? [3, 4, 5, 6, 7, 8, 10, 12] : [4, 8]
+
+/** Each kind of fault takes every second event, beginning with the first or the second, unless all are asked for. */
+const isTaken = (kind: number, index: number): boolean => takesAll || (kind + index) % 2 === 0
 
 /**
- * Runs a play once to count the events of the network, then once for each event and kind of fault. Gives how often our
- * part ended in which way, and says so.
+ * Runs a play once to count the events of the network, then once for each kind of fault at each event, or at every second
+ * one. Gives how often our part ended in which way, and says so.
  */
 export const atEveryEvent = <A, E>(
   name: string,
   server: ServerHandle,
   prepare: (rig: Rig) => Effect.Effect<Play<A, E>, unknown, Scope.Scope>,
-  faults: ReadonlyArray<Fault> = allFaults
+  faults: ReadonlyArray<Fault> = allFaults,
+  isThorough = false
 ): Effect.Effect<Readonly<Record<string, number>>, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     const rival = yield* ZkClient.make({ hosts: server.connectString })
@@ -234,14 +241,16 @@ export const atEveryEvent = <A, E>(
       }))
     const clean = yield* run(undefined)
     const outcomes: Record<string, number> = { [clean.said]: 1 }
-    const points = faults.flatMap((fault) =>
+    const points = faults.flatMap((fault, kind) =>
       Array.from({ length: clean.events }, (_, index): ReadonlyArray<Point> =>
-        // A way back takes about so many events.
-        (fault === "cut twice" ? distances : [0]).map((far) => ({
-          fault,
-          index,
-          second: index + far
-        })))
+        !isThorough && !isTaken(kind, index) ?
+          [] :
+          // A way back takes about so many events.
+          (fault === "cut twice" ? distances : [0]).map((far) => ({
+            fault,
+            index,
+            second: index + far
+          })))
         .flat()
     )
     const ran = yield* Effect.forEach(points, (point) => Effect.result(run(point)), { concurrency: 12 })
@@ -261,3 +270,10 @@ export const atEveryEvent = <A, E>(
     if (reached < points.length / 2) return yield* rigError(`${name}: only ${reached} of ${points.length} were met`)
     return outcomes
   }).pipe(Effect.provideService(MinimumLogLevel, "None"))
+
+/** The same, with all kinds of fault at each event. */
+export const atEachEvent: <A, E>(
+  name: string,
+  server: ServerHandle,
+  prepare: (rig: Rig) => Effect.Effect<Play<A, E>, unknown, Scope.Scope>
+) => ReturnType<typeof atEveryEvent> = (name, server, prepare) => atEveryEvent(name, server, prepare, allFaults, true)
