@@ -5,8 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/globalSetup.ts"],
     pool: "forks",
-    // Most tests wait for servers, which are processes too: more workers than this only take time from them.
-    maxWorkers: 3,
+    // Servers and clients are processes too: more workers than this take time from tests that measure it.
+    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 15_000

@@ -23,7 +23,7 @@ describe("sync, on a server that lags behind", () => {
       const document = yield* on(zk)(ZkDict.document("/doc", options))
       const theirs = yield* on(other)(ZkDict.make("/dict", options))
       const theirDocument = yield* on(other)(ZkDict.document("/doc", options))
-      for (let i = 0; i < 1_000; i++) {
+      for (let i = 0; i < 300; i++) {
         yield* theirs.set("a", i)
         yield* manual.sync
         assert.strictEqual(yield* manual.get("a"), i)
@@ -35,6 +35,6 @@ describe("sync, on a server that lags behind", () => {
         assert.strictEqual(yield* document.get("a"), i)
       }
       // It really asks, each time.
-      assert.isAtLeast((yield* proxy.stats()).ops["sync"] ?? 0, 1_200)
+      assert.isAtLeast((yield* proxy.stats()).ops["sync"] ?? 0, 360)
     }), 90_000)
 })

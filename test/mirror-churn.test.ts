@@ -110,7 +110,7 @@ describe("a tree that changes at random", () => {
 })
 
 describe.concurrent("a tree that changes at random, and whoever follows it", () => {
-  for (const seed of [1, 2]) {
+  for (const seed of [2]) {
     it.live(
       `is what the server has, through lost connections and ended sessions: ${seed} [TC-13] [Z13] [L2]`,
       () =>
