@@ -509,7 +509,7 @@ export const make: {
  * @category models
  * @since 0.1.0
  */
-export type Fields = { readonly [key: string]: Schema.Top }
+export type Fields = { readonly [key: string]: Schema.Codec<unknown, unknown, unknown, unknown> }
 
 /**
  * The values of known keys.

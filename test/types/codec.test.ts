@@ -5,21 +5,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { decodeWith, encodeWith } from "../../src/internal/codec/run.ts"
 import * as ZkCodec from "../../src/ZkCodec.ts"
+import { type Reader, same, unrun, type Writer } from "../support/types.ts"
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
-
-/** Compiles only for types that are the same. */
-const same = <A, B>(_same: Same<A, B>): void => {}
-
-/** For the compiler only. */
-const unrun = (_: () => unknown): void => {}
-
-interface Reader {
-  readonly reader: unique symbol
-}
-interface Writer {
-  readonly writer: unique symbol
-}
 interface Old {
   readonly old: unique symbol
 }

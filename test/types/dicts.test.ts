@@ -9,21 +9,8 @@ import type { ZkClient } from "../../src/ZkClient.ts"
 import * as ZkCodec from "../../src/ZkCodec.ts"
 import * as ZkDict from "../../src/ZkDict.ts"
 import type * as ZkError from "../../src/ZkError.ts"
+import { type Reader, same, unrun, type Writer } from "../support/types.ts"
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
-
-/** Compiles only for types that are the same. */
-const same = <A, B>(_same: Same<A, B>): void => {}
-
-/** For the compiler only. */
-const unrun = (_: () => unknown): void => {}
-
-interface Reader {
-  readonly reader: unique symbol
-}
-interface Writer {
-  readonly writer: unique symbol
-}
 type Needing = Schema.Codec<string, string, Reader, Writer>
 
 type Base = ZkClient | Scope.Scope

@@ -17,21 +17,7 @@ import type {
   WriteConflict
 } from "../../src/ZkError.ts"
 import * as ZkNode from "../../src/ZkNode.ts"
-
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
-
-/** Compiles only for types that are the same. */
-const same = <A, B>(_same: Same<A, B>): void => {}
-
-/** For the compiler only. */
-const unrun = (_: () => unknown): void => {}
-
-interface Reader {
-  readonly reader: unique symbol
-}
-interface Writer {
-  readonly writer: unique symbol
-}
+import { type Reader, same, unrun, type Writer } from "../support/types.ts"
 
 describe("types of typed nodes", () => {
   it("a node has the type of its schema, and says how each call may fail [S-TYPES-NODES]", () => {

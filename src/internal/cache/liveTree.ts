@@ -27,7 +27,7 @@ export const makeLiveTree = (
     const cache = new TreeCache(options, (effect) => run(Effect.withTracerEnabled(effect, false)))
     const upkeep = yield* keepUp(client, root, "recursive", cache)
     yield* upkeep.catchUp
-    const refusal = cache.refusal(root) ?? cache.excess(root)
+    const refusal = cache.refusal(root)
     if (refusal !== undefined) return yield* refusal
     return {
       ...upkeep,

@@ -72,14 +72,9 @@ export class TreeCache implements Cache {
     return this.entries.get(path)
   }
 
-  refusal(path: string): NoAuth | undefined {
-    const refusal = this.refused.get(path)
-    return refusal?._tag === "NoAuth" ? refusal : undefined
-  }
-
-  excess(path: string): ResponseTooLarge | undefined {
-    const refusal = this.refused.get(path)
-    return refusal?._tag === "ResponseTooLarge" ? refusal : undefined
+  /** Why a node that is there cannot be read. */
+  refusal(path: string): NoAuth | ResponseTooLarge | undefined {
+    return this.refused.get(path)
   }
 
   unreadable(): ReadonlyArray<string> {
@@ -169,10 +164,10 @@ export class TreeCache implements Cache {
         }
         if (!this.hasParent(path)) return this.askParent(path, task)
         const node = observed.node.value
-        const excess = this.excess(path)
-        if (excess !== undefined && node.stat.numChildren > (this.most.get(path) ?? Infinity)) {
-          return Effect.fail(excess)
-        }
+        const refusal = this.refused.get(path)
+        const isTooMuch = refusal?._tag === "ResponseTooLarge" &&
+          node.stat.numChildren > (this.most.get(path) ?? Infinity)
+        if (isTooMuch) return Effect.fail(refusal)
         return this.onData(path, task, node) ? this.list(path, task, node) : Effect.void
       }),
       Effect.catchTag(["NoAuth", "ResponseTooLarge"], (error): Effect.Effect<void, Unusable> => {

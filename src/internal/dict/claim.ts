@@ -214,10 +214,13 @@ const takeWithin = <A>(
       Scope.make(),
       (scope) => Effect.provideService(take(client, session, path, mark, decode), Scope.Scope, scope),
       (scope, exit) => {
-        // With the node the claim has gone, too.
-        const isTaken = Exit.isSuccess(exit) && exit.value !== "again"
-        const left = isTaken ? session.remove(mark) : Effect.andThen(session.remove(mark), Scope.close(scope, exit))
-        return Effect.forkDetach(left, { startImmediately: true })
+        const outcome = Exit.isSuccess(exit) ? exit.value : "again"
+        const unmark = Effect.asVoid(session.remove(mark))
+        if (outcome === "again") {
+          return Effect.forkDetach(Effect.andThen(Scope.close(scope, exit), unmark), { startImmediately: true })
+        }
+        // With the node the claim has gone, too; where there was no node there is nothing.
+        return Option.isNone(outcome) ? Effect.void : Effect.forkDetach(unmark, { startImmediately: true })
       }
     )
   })

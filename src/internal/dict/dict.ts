@@ -64,16 +64,15 @@ const readAs = <K extends string | number, V, W extends { readonly _tag: string 
 
 // -- what keys and values are -----------------------------------------------------------------------------------------
 
-/** Without a schema of its own a key is any text. */
+const anyText: Schema.Codec<string, string> = Schema.String
+
+/** Without a schema of its own a key is a text: for callers that leave it out K is its default, `string`. */
 const keyOf = <K extends string | number>({ key }: { readonly key?: Schema.Codec<K, string> | undefined }) =>
-  // Only callers that leave it out have the default of K.
-  key ?? (Schema.String as Schema.Codec<string, string> as unknown as Schema.Codec<K, string>)
+  key ?? (anyText as unknown as Schema.Codec<K, string>) // K is `string` here, which no type says
 
 const codecOf = <V, I, RD, RE>(
   { codec, value }: Pick<ZkDict.ValueOptions<V, I, RD, RE, string>, "value" | "codec">
 ): ZkCodec.ZkCodec<V, RD, RE> => codec === undefined ? ZkCodec.json(value) : codec(value)
-
-type AnySchema = Schema.Codec<unknown, unknown, unknown, unknown>
 
 /** Known keys, each with a codec of its own. Any other name is nobody's. */
 const valuesOfFields = (
@@ -85,9 +84,8 @@ const valuesOfFields = (
 ): Values<string, unknown> => {
   const codecs = new Map<string, Values<string, unknown>["codecOf"]>()
   for (const [key, field] of Object.entries(fields)) {
-    // A schema of whose types nothing is known.
-    const schema = field as unknown as AnySchema
-    const at = codecAt(codec === undefined ? ZkCodec.json(schema) : codec(schema), context)
+    const at = codecAt(codec === undefined ? ZkCodec.json(field) : codec(field), context)
+    // Escaped, all can be names, but for that of the servers below their root: a field of that name is a defect.
     const name = Result.getOrThrow(names.toName(key))
     codecs.set(name, () => at(ZkPath.join(path, name)))
   }
@@ -178,7 +176,7 @@ const toStruct = <F extends ZkDict.Fields, E, W>(
     snapshot: Effect.map(dict.entries, (entries) => Object.fromEntries(entries)),
     setAll: (values: Record<string, unknown>) => dict.setAll(Object.entries(values))
   }
-  return struct as unknown as ZkDict.ZkStruct<ZkDict.ValuesOf<F>, E, W>
+  return struct as unknown as ZkDict.ZkStruct<ZkDict.ValuesOf<F>, E, W> // what `valuesOfFields` has seen to
 }
 
 export const struct = <F extends ZkDict.Fields>(

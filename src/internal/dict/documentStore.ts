@@ -163,8 +163,9 @@ const makeStore = (options: DocumentStoreOptions, live: LiveNode): Store<Documen
       path,
       (operation, body) => {
         const write = transactDocument(options, operation, body, writeWith(options))
-        // Writers of one program would only get in each other's way. The body of a transaction may write by itself, though.
-        return seen(live, operation, path, operation === "transact" ? write : turns.take(path, operation, path, write))
+        // Writers of one program would only get in each other's way. What users bring may write by itself, though.
+        const isUsers = operation === "transact" || operation === "update"
+        return seen(live, operation, path, isUsers ? write : turns.take(path, operation, path, write))
       },
       (operation, body) => {
         const write = transactDocument(options, operation, body, rewriteWith(options))

@@ -161,7 +161,7 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
     present: () => cache.nodes(),
     subscribe: (listener) => cache.subscribe(listener)
   }
-  const get = (path: string) => cache.get(path) ?? cache.refusal(path) ?? cache.excess(path)
+  const get = (path: string) => cache.get(path) ?? cache.refusal(path)
   const isThere = (path: string) => get(path) !== undefined
   const set = (name: string, data: Uint8Array) => {
     const path = pathOf(name)
@@ -189,7 +189,7 @@ const makeStore = (options: NodeStoreOptions, live: LiveTree): Store => {
   return {
     path: root,
     view: {
-      problem: () => cache.refusal(root) ?? cache.excess(root),
+      problem: () => cache.refusal(root),
       get: (name) => get(pathOf(name)),
       names: () => cache.childrenOf(root) ?? []
     },

@@ -219,6 +219,7 @@ const commitWrites: Commit<StoreWriteError | WriteConflict> = (options, attempt)
   Effect.catchTag(commit(options, attempt), "NotEmpty", Effect.die)
 
 const run = <A, E, R, CommitError>(
+  operation: string,
   options: NodeStoreOptions,
   body: (transaction: Transaction) => Effect.Effect<A, E, R>,
   commit: Commit<CommitError>
@@ -229,7 +230,7 @@ const run = <A, E, R, CommitError>(
       const result = yield* body(transaction)
       yield* transaction.readWritten
       if (yield* commit(options, transaction)) return result
-      if (tries === maxTries) return yield* new WriteConflict({ operation: "transact", path: options.root, tries })
+      if (tries === maxTries) return yield* new WriteConflict({ operation, path: options.root, tries })
       yield* backOff(tries)
       // A server that is behind would show the same again.
       yield* options.client.sync(options.root)
@@ -241,9 +242,9 @@ const run = <A, E, R, CommitError>(
 export const transactNodes = <A, E, R>(
   options: NodeStoreOptions,
   body: (transaction: Transaction) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | StoreTransactError, R> => run(options, body, commit)
+): Effect.Effect<A, E | StoreTransactError, R> => run("transact", options, body, commit)
 
 export const updateNodes = <A, E, R>(
   options: NodeStoreOptions,
   body: (transaction: Transaction) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | StoreWriteError | WriteConflict, R> => run(options, body, commitWrites)
+): Effect.Effect<A, E | StoreWriteError | WriteConflict, R> => run("update", options, body, commitWrites)

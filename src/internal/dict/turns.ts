@@ -25,25 +25,31 @@ export class Turns {
     path: string,
     write: Effect.Effect<A, E | SessionError, R>
   ): Effect.Effect<A, E | SessionError, R> {
-    return Effect.suspend(() => {
-      const turn = this.turns.get(name) ?? new Turn()
-      this.turns.set(name, turn)
-      turn.users++
-      const { timeouts } = turn
-      const mine = Effect.suspend(() => {
-        if (turn.timeouts === timeouts) return write
-        return Effect.fail(new OperationTimeout({ operation, path, maybeApplied: false, timeout: turn.timeout }))
-      })
-      return turn.semaphore.withPermit(Effect.tapError(mine, (error) =>
+    return Effect.acquireUseRelease(
+      Effect.sync(() => this.join(name)),
+      ({ timeouts, turn }) => {
+        const mine = Effect.suspend(() => {
+          if (turn.timeouts === timeouts) return write
+          return Effect.fail(new OperationTimeout({ operation, path, maybeApplied: false, timeout: turn.timeout }))
+        })
+        return turn.semaphore.withPermit(Effect.tapError(mine, (error) =>
+          Effect.sync(() => {
+            if (!(error instanceof OperationTimeout) || turn.timeouts !== timeouts) return
+            turn.timeouts++
+            turn.timeout = error.timeout
+          })))
+      },
+      ({ turn }) =>
         Effect.sync(() => {
-          if (!(error instanceof OperationTimeout) || turn.timeouts !== timeouts) return
-          turn.timeouts++
-          turn.timeout = error.timeout
-        }))).pipe(
-          Effect.ensuring(Effect.sync(() => {
-            if (--turn.users === 0) this.turns.delete(name)
-          }))
-        )
-    })
+          if (--turn.users === 0) this.turns.delete(name)
+        })
+    )
+  }
+
+  private join(name: string): { readonly turn: Turn; readonly timeouts: number } {
+    const turn = this.turns.get(name) ?? new Turn()
+    this.turns.set(name, turn)
+    turn.users++
+    return { turn, timeouts: turn.timeouts }
   }
 }

@@ -14,7 +14,6 @@ import type { Entry, Store, StorePopError, StoreWriteError, Transaction } from "
 export class WholeTransaction implements Transaction {
   private readonly entries: Entries
   private readonly written = new Map<string, Uint8Array | undefined>()
-
   private readonly isName: (name: string) => boolean
 
   constructor(entries: Entries, isName: (name: string) => boolean) {
@@ -142,6 +141,6 @@ export const wholeOperations = <W extends { readonly _tag: string; readonly mess
         return new PopInDoubt({ path, value: Redacted.make(popped.value), reason: error.message })
       })
     }),
-  update: (body) => transact("transact", body),
+  update: (body) => transact("update", body),
   transact: (body) => transact("transact", body)
 })

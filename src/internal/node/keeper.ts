@@ -157,6 +157,7 @@ export const keep = (
       // One that may not be read now may be missing later.
       Effect.tapError((error) => warn(error, `${path} cannot be followed`)),
       Effect.retry({ schedule: again, while: ({ _tag }) => _tag === "NoAuth" }),
+      // Why it has ended was logged, unless that is the end of the client, of which its users hear by other ways.
       Effect.ignore,
       // Ahead of the finalizer above, so that nothing is made after the end.
       Effect.forkScoped({ startImmediately: true })
