@@ -3,22 +3,18 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkTransaction from "../src/ZkTransaction.ts"
 import { dictOf, documentOf, json, type Texts } from "./support/dicting.ts"
 import { expireThrough } from "./support/expire.ts"
 import { failsWith } from "./support/failsWith.ts"
+import { heapUsed } from "./support/heap.ts"
 import { pair, proxiedPair } from "./support/mirroring.ts"
 import { makeProxy } from "./support/proxy.ts"
 import { makeServer } from "./support/server.ts"
 import { shared } from "./support/shared.ts"
 import { patience } from "./support/wait.ts"
 import { countWatches, newSession, sessionOf } from "./support/watching.ts"
-
-setFlagsFromString("--expose-gc")
-const collect: () => void = runInNewContext("gc")
 
 const becomesLive = (dict: Texts) => Effect.andThen(Effect.retry(dict.sync, { times: 5 }), dict.snapshot)
 
@@ -261,15 +257,11 @@ describe("ten thousand dictionaries that come and go", () => {
         }))
       const round = (from: number, count: number) =>
         Effect.forEach(Array.from({ length: count }), (_, i) => one(from + i), { concurrency: 50, discard: true })
-      const heap = Effect.sync(() => {
-        collect()
-        return process.memoryUsage().heapUsed
-      })
       yield* round(0, 2_000)
-      const before = yield* heap
+      const before = yield* heapUsed
       yield* round(2_000, 8_000)
       yield* Effect.repeat(zk.sync(), { times: 3 })
-      assert.isBelow((yield* heap) - before, 1_000_000)
+      assert.isBelow((yield* heapUsed) - before, 1_000_000)
       assert.strictEqual(yield* countWatches(server), 0)
       yield* Effect.scoped(Effect.gen(function*() {
         const dict = yield* dictOf(zk, "/dicts/n0")

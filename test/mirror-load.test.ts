@@ -1,16 +1,12 @@
 /** Many copies, and large ones. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkTransaction from "../src/ZkTransaction.ts"
+import { heapUsed } from "./support/heap.ts"
 import { becomes, mirrorOf, proxiedPair } from "./support/mirroring.ts"
 import { makeServer } from "./support/server.ts"
 import { countWatches, sessionOf } from "./support/watching.ts"
-
-setFlagsFromString("--expose-gc")
-const collect: () => void = runInNewContext("gc")
 
 describe("a large tree", () => {
   it.live("is read in turns with everything else, and keeps its session [L6]", () =>
@@ -77,15 +73,11 @@ describe("ten thousand copies that come and go", () => {
         }))
       const round = (from: number, count: number) =>
         Effect.forEach(Array.from({ length: count }), (_, i) => one(from + i), { concurrency: 100, discard: true })
-      const heap = Effect.sync(() => {
-        collect()
-        return process.memoryUsage().heapUsed
-      })
       yield* round(0, 2_000)
-      const before = yield* heap
+      const before = yield* heapUsed
       yield* round(2_000, 8_000)
       yield* Effect.repeat(zk.sync(), { times: 3 })
-      assert.isBelow((yield* heap) - before, 1_000_000)
+      assert.isBelow((yield* heapUsed) - before, 1_000_000)
       assert.strictEqual(yield* countWatches(server), 0)
       yield* Effect.scoped(Effect.gen(function*() {
         const copies = yield* Effect.forEach(Array.from({ length: 1_000 }), (_, i) => mirror.node(`/n${i}`))

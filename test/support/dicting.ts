@@ -218,8 +218,8 @@ const distances = takesAll ? [3, 4, 5, 6, 7, 8, 10, 12] : [6]
 const isTaken = (kind: number, index: number): boolean => takesAll || (kind + index) % 2 === 0
 
 /**
- * Runs a play once to count the events of the network, then once for each kind of fault at each event, or at every second
- * one. Gives how often our part ended in which way, and says so.
+ * Runs a play some times to count the events of the network, then once for each kind of fault at each event, or at every
+ * second one. Gives how often our part ended in which way, and says so.
  */
 export const atEveryEvent = <A, E>(
   name: string,
@@ -240,34 +240,37 @@ export const atEveryEvent = <A, E>(
         })
       }))
     const clean = yield* run(undefined)
+    const counts = [clean.events, (yield* run(undefined)).events, (yield* run(undefined)).events]
     const outcomes: Record<string, number> = { [clean.said]: 1 }
     const points = faults.flatMap((fault, kind) =>
-      Array.from({ length: clean.events }, (_, index): ReadonlyArray<Point> =>
+      Array.from({ length: Math.max(...counts) }, (_, index): ReadonlyArray<Point> =>
         !isThorough && !isTaken(kind, index) ?
           [] :
           // A way back takes about so many events.
-          (fault === "cut twice" ? distances : [0]).map((far) => ({
-            fault,
-            index,
-            second: index + far
-          })))
+          (fault === "cut twice" ? distances : [0]).map((far) => ({ fault, index, second: index + far })))
         .flat()
     )
-    const ran = yield* Effect.forEach(points, (point) => Effect.result(run(point)), { concurrency: 12 })
-    const failed = ran.flatMap((result) => result._tag === "Failure" ? [messageOf(result.failure)] : [])
+    const ran = yield* Effect.forEach(points, (point) =>
+      Effect.result(run(point)), { concurrency: 12 })
+    const failed = ran.flatMap((result) =>
+      result._tag === "Failure" ? [messageOf(result.failure)] : []
+    )
     if (failed.length > 0) {
       return yield* rigError(`${failed.length} of ${ran.length}:\n${failed.slice(0, 4).join("\n\n")}`)
     }
     let reached = 0
-    for (const result of ran) {
-      if (result._tag === "Failure" || !result.success.reached) continue
+    const missed = new Set(faults)
+    for (const [index, result] of ran.entries()) {
+      const point = points[index]
+      if (point === undefined || result._tag === "Failure" || !result.success.reached) continue
       reached++
+      missed.delete(point.fault)
       outcomes[result.success.said] = (outcomes[result.success.said] ?? 0) + 1
     }
     const said = Object.entries(outcomes).map(([outcome, count]) => `${count} ${outcome}`).join(", ")
-    console.log(`${name}: ${clean.events} events, ${reached} points: ${said}`)
-    // Not every run has the same events; most points are met.
-    if (reached < points.length / 2) return yield* rigError(`${name}: only ${reached} of ${points.length} were met`)
+    console.log(`${name}: ${counts.join(", ")} events, ${reached} of ${points.length} points: ${said}`)
+    // How many events a run has is the rival's luck, so that how many points are met is no measure; the first ones always are.
+    if (missed.size > 0) return yield* rigError(`${name}: never met: ${[...missed].join(", ")}`)
     return outcomes
   }).pipe(Effect.provideService(MinimumLogLevel, "None"))
 

@@ -56,7 +56,7 @@ export const warnings = () => {
   return { lines, layer: Logger.layer([logger]) }
 }
 
-/** For a proxy: the server turns the request away, for now. */
+/** For a proxy: the server is too busy for this request. */
 export const throttled = {
   replace: (payload: Buffer) => {
     const answer = Buffer.from(payload.subarray(0, 16))
