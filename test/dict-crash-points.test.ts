@@ -139,7 +139,7 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "120 seconds" })(
           Effect.gen(function*() {
             const server = yield* ZkServer
             const outcomes = yield* atEveryEvent(`${kind}: ${name}`, server, prepare(kind, scenario))
-            assert.isAbove(outcomes["done"] ?? 0, 10)
+            assert.isAbove(outcomes["done"] ?? 0, 4)
           }))
       }
     }

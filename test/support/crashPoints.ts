@@ -131,7 +131,7 @@ const wait = (millis: number) => millis * patience
 
 const runsAtOnce = 10
 /** Those that wait for the end of a session do nothing meanwhile. */
-const waitingAtOnce = 30
+const waitingAtOnce = 60
 /** With that many clients at once the server is looked at as a whole. */
 const chunkSize = 120
 
