@@ -1,0 +1,51 @@
+/** ACLs as zkCli writes them: `world:anyone:cdrwa,digest:user:hash=:rw`. */
+import * as Flag from "effect/cli/Flag"
+import * as Result from "effect/Result"
+import type { Acl } from "../ZkAcl.ts"
+import * as ZkAcl from "../ZkAcl.ts"
+
+const letters: ReadonlyArray<readonly [string, number]> = [
+  ["c", ZkAcl.Perms.create],
+  ["d", ZkAcl.Perms.delete],
+  ["r", ZkAcl.Perms.read],
+  ["w", ZkAcl.Perms.write],
+  ["a", ZkAcl.Perms.admin]
+]
+
+export const formatAcl = ({ id, perms, scheme }: Acl): string =>
+  `${scheme}:${id}:${letters.filter(([, bit]) => (perms & bit) !== 0).map(([letter]) => letter).join("")}`
+
+const parseEntry = (text: string): Result.Result<Acl, string> => {
+  const first = text.indexOf(":")
+  const last = text.lastIndexOf(":")
+  if (first <= 0 || last === first) return Result.fail(`${JSON.stringify(text)} is not scheme:id:permissions`)
+  let perms = 0
+  for (const letter of text.slice(last + 1)) {
+    const bit = letters.find(([known]) => known === letter)?.[1]
+    if (bit === undefined) return Result.fail(`${JSON.stringify(letter)} is no permission: c, d, r, w and a are`)
+    perms |= bit
+  }
+  if (perms === 0) return Result.fail(`${JSON.stringify(text)} permits nothing`)
+  return Result.succeed({ scheme: text.slice(0, first), id: text.slice(first + 1, last), perms })
+}
+
+/** Fails with a reason. */
+export const parseAcl = (text: string): Result.Result<ReadonlyArray<Acl>, string> => {
+  const list: Array<Acl> = []
+  for (const part of text.split(",")) {
+    const entry = parseEntry(part.trim())
+    if (Result.isFailure(entry)) return Result.fail(entry.failure)
+    list.push(entry.success)
+  }
+  return Result.succeed(list)
+}
+
+export const aclFlag = Flag.String("acl").pipe(
+  Flag.withMetavar("list"),
+  Flag.filterMap(
+    (text) => Result.getSuccess(parseAcl(text)),
+    (text) => `${Result.match(parseAcl(text), { onFailure: (reason) => reason, onSuccess: () => "" })}`
+  ),
+  Flag.optional,
+  Flag.withDescription("Who may do what: world:anyone:r,digest:user:hash=:cdrwa. Default: everybody everything")
+)

@@ -1,0 +1,24 @@
+/** Asking before something is done that cannot be undone. */
+import * as Flag from "effect/cli/Flag"
+import * as Prompt from "effect/cli/Prompt"
+import * as Effect from "effect/Effect"
+import { CommandFailed } from "./failure.ts"
+import { Output } from "./output.ts"
+
+export const yesFlag = Flag.Boolean("yes").pipe(
+  Flag.withAlias("y"),
+  Flag.withDefault(false),
+  Flag.withDescription("Do not ask")
+)
+
+/** Fails where the answer is no, and where there is nobody to ask. */
+export const confirm = (message: string, yes: boolean) =>
+  Effect.gen(function*() {
+    if (yes) return
+    const { canPrompt } = yield* Output
+    if (!canPrompt) {
+      return yield* new CommandFailed({ reason: "usage", message: `nobody is there to ask: "${message}" Give --yes` })
+    }
+    if (yield* Prompt.run(Prompt.Confirm({ message }))) return
+    return yield* new CommandFailed({ reason: "failed", message: "not done" })
+  })

@@ -1,0 +1,70 @@
+/** `zk ls`: the children of a node. */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import { ZkClient } from "../../ZkClient.ts"
+import * as ZkPath from "../../ZkPath.ts"
+import * as ZkStat from "../../ZkStat.ts"
+import { optionalPathArgument, resolvePath } from "../nodePath.ts"
+import { Output, print, toJson } from "../output.ts"
+import { printable } from "../printable.ts"
+import { owner, statJson, time } from "../stat.ts"
+import type { Branch } from "../subtree.ts"
+import { byName, flatten, readSubtree } from "../subtree.ts"
+import type { Column } from "../table.ts"
+import { printTable } from "../table.ts"
+
+const columns = (label: (branch: Branch) => string): ReadonlyArray<Column<Branch>> => [
+  { heading: "NAME", cell: (branch) => printable(label(branch)), shrink: "middle" },
+  { heading: "BYTES", cell: ({ stat }) => `${stat.dataLength}`, align: "right" },
+  { heading: "CHILDREN", cell: ({ stat }) => `${stat.numChildren}`, align: "right" },
+  { heading: "VERSION", cell: ({ stat }) => `${stat.version}`, align: "right" },
+  { heading: "MODIFIED", cell: ({ stat }) => time(ZkStat.modified(stat)), shrink: "end" },
+  { heading: "SESSION", cell: ({ stat }) => owner(stat), paint: (style) => style.mark }
+]
+
+const namesOf = Effect.fnUntraced(function*(path: string) {
+  const zk = yield* ZkClient
+  const { children } = yield* zk.getChildren(path)
+  return [...children].sort(byName)
+})
+
+export const ls = Command.make("ls", {
+  path: optionalPathArgument,
+  recursive: Flag.Boolean("recursive").pipe(
+    Flag.withAlias("R"),
+    Flag.withDefault(false),
+    Flag.withDescription("All nodes below it, as paths")
+  ),
+  stat: Flag.Boolean("stat").pipe(
+    Flag.withAlias("l"),
+    Flag.withDefault(false),
+    Flag.withDescription("With sizes, versions, times and owners")
+  )
+}, ({ path, recursive, stat }) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const at = yield* resolvePath(path)
+    if (!recursive && !stat) {
+      const names = yield* namesOf(at)
+      return yield* print(
+        ...(output.isJson ? names.map((name) => toJson({ path: ZkPath.join(at, name) })) : names.map(printable))
+      )
+    }
+    const top = yield* readSubtree(at, recursive ? undefined : 1)
+    const branches = [...flatten(top)].slice(1)
+    if (output.isJson) {
+      return yield* print(...branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
+    }
+    const label = recursive ? (branch: Branch) => branch.path : (branch: Branch) => branch.name
+    if (stat) return yield* printTable(columns(label), branches)
+    return yield* print(...branches.map((branch) => printable(label(branch))))
+  })).pipe(
+    Command.withDescription("Lists the children of a node, sorted by name; without a path, those of the root."),
+    Command.withShortDescription("List the children of a node"),
+    Command.withExamples([
+      { command: "zk ls /app", description: "The names of the children" },
+      { command: "zk ls /app -l", description: "With sizes, versions, times and owners" },
+      { command: "zk ls / -R | grep lock", description: "All paths, for another program" }
+    ])
+  )

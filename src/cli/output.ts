@@ -1,0 +1,106 @@
+/** Where results and remarks go: standard output and standard error, a terminal or a pipe, as text or as JSON. */
+import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import * as Stdio from "effect/Stdio"
+import * as Terminal from "effect/Terminal"
+import { toHex } from "../ZkStat.ts"
+import type { Style } from "./style.ts"
+import { colored, plain } from "./style.ts"
+
+/** Nobody reads the results any more, as when `zk ls -R / | head` has seen enough. Ends the program without a word. */
+export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {
+  /** As a program that is ended by SIGPIPE. */
+  override readonly [Runtime.errorExitCode]: number = 141
+}
+
+export interface OutputShape {
+  /** Whether each line of the results is a JSON value. */
+  readonly isJson: boolean
+  /** The width of the terminal that results go to; `undefined` where they go elsewhere. */
+  readonly columns: Effect.Effect<number | undefined>
+  /** Of results. */
+  readonly style: Style
+  /** Of remarks. */
+  readonly noteStyle: Style
+  /** Whether remarks go to a terminal, where a line can be overwritten. */
+  readonly canAnimate: boolean
+  /** Whether there is somebody to ask. */
+  readonly canPrompt: boolean
+  /** Results, as they are. Waits until they are written. */
+  readonly write: (text: string | Uint8Array) => Effect.Effect<void, OutputClosed>
+  /** Remarks, as they are: on standard error, so that they never mix with results. */
+  readonly remark: (text: string) => Effect.Effect<void>
+}
+
+export class Output extends Context.Service<Output, OutputShape>()("effect-zookeeper/cli/Output") {}
+
+const writeTo = (stream: NodeJS.WriteStream, text: string | Uint8Array): Effect.Effect<void, OutputClosed> =>
+  Effect.callback((resume) => {
+    stream.write(text, (error) => resume(error ? Effect.fail(new OutputClosed()) : Effect.void))
+  })
+
+/** The callbacks of writes hear of errors; without a listener the stream would end the process as well. */
+const listen = Effect.acquireRelease(
+  Effect.sync(() => {
+    const ignore = () => {}
+    process.stdout.on("error", ignore)
+    process.stderr.on("error", ignore)
+    return ignore
+  }),
+  (ignore) =>
+    Effect.sync(() => {
+      process.stdout.off("error", ignore)
+      process.stderr.off("error", ignore)
+    })
+)
+
+export const layer = (
+  options: { readonly isJson: boolean }
+): Layer.Layer<Output, never, Terminal.Terminal | Stdio.Stdio> =>
+  Layer.effect(
+    Output,
+    Effect.gen(function*() {
+      const terminal = yield* Terminal.Terminal
+      const stdio = yield* Stdio.Stdio
+      const capabilities = yield* TerminalCapabilities.TerminalCapabilities
+      const isTerminal = yield* stdio.stdoutIsTerminal
+      const isNoteTerminal = yield* stdio.stderrIsTerminal
+      yield* listen
+      return {
+        isJson: options.isJson,
+        columns: isTerminal ? Effect.map(terminal.columns, (columns) => columns || undefined) : Effect.undefined,
+        style: capabilities.canColor && !options.isJson ? colored : plain,
+        noteStyle: capabilities.canColor && isNoteTerminal ? colored : plain,
+        canAnimate: capabilities.canAnimate && isNoteTerminal,
+        canPrompt: capabilities.canPrompt,
+        write: (text) => writeTo(process.stdout, text),
+        remark: (text) => Effect.ignore(writeTo(process.stderr, text))
+      }
+    })
+  )
+
+/** Lines of results. */
+export const print = (...lines: ReadonlyArray<string>): Effect.Effect<void, OutputClosed, Output> =>
+  lines.length === 0 ? Effect.void : Output.use(({ write }) => write(`${lines.join("\n")}\n`))
+
+/** Large numbers are ids, which ZooKeeper writes as hexadecimal. */
+const replacer = (_: string, value: unknown) => typeof value === "bigint" ? toHex(value) : value
+
+export const toJson = (value: unknown): string => JSON.stringify(value, replacer)
+
+/** A result as one line of JSON. */
+export const printJson = (value: unknown): Effect.Effect<void, OutputClosed, Output> => print(toJson(value))
+
+/** A result in the form that was asked for. */
+export const report = (
+  forms: { readonly json: () => unknown; readonly text: (output: OutputShape) => ReadonlyArray<string> }
+): Effect.Effect<void, OutputClosed, Output> =>
+  Output.use((output) => output.isJson ? printJson(forms.json()) : print(...forms.text(output)))
+
+/** A remark on a line of its own. */
+export const note = (text: string): Effect.Effect<void, never, Output> =>
+  Output.use(({ remark }) => remark(`${text}\n`))

@@ -1,0 +1,30 @@
+/** The `zk` program: its commands, and what all of them share. */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Layer from "effect/Layer"
+import { create } from "./commands/create.ts"
+import { get } from "./commands/get.ts"
+import { ls } from "./commands/ls.ts"
+import { rm } from "./commands/rm.ts"
+import { set } from "./commands/set.ts"
+import { stat } from "./commands/stat.ts"
+import { tree } from "./commands/tree.ts"
+import { clientLayer, connectionFlags } from "./connection.ts"
+import * as Output from "./output.ts"
+
+export const jsonFlag = Flag.Boolean("json").pipe(
+  Flag.withDefault(false),
+  Flag.withDescription("Results for programs: each line is a JSON value")
+)
+
+/** What can be done with nodes, in a shell as well. */
+export const commands = [
+  { group: "Nodes", commands: [ls, tree, get, set, create, rm, stat] }
+] as const
+
+export const program = Command.make("zk").pipe(
+  Command.withDescription("Looks at what is kept in ZooKeeper, and changes it."),
+  Command.withSharedFlags({ ...connectionFlags, json: jsonFlag }),
+  Command.withSubcommands(commands),
+  Command.provide((input) => clientLayer(input).pipe(Layer.provideMerge(Output.layer({ isJson: input.json }))))
+)
