@@ -65,7 +65,7 @@ import type {
   WatchKind
 } from "./internal/client/models.ts"
 import type { Acl } from "./ZkAcl.ts"
-import type * as ZkConfig from "./ZkConfig.ts"
+import * as ZkConfig from "./ZkConfig.ts"
 import type {
   AuthFailed,
   BadVersion,
@@ -433,7 +433,10 @@ export const layer = (options?: ZkConfig.Options): Layer.Layer<ZkClient, MakeErr
   Layer.effect(ZkClient, make(options))
 
 /**
- * A layer with a client whose options come from configuration.
+ * A layer with a client whose options come from configuration, which is read when the layer is built. Without an
+ * argument they are what `ZkConfig.options` finds: servers and path of the section `zookeeper`, or `ZK_SERVERS`.
+ *
+ * Without servers anywhere that fails with a `ConfigError`; only {@link layer} goes to the local server then.
  *
  * **Example** (Hosts from the environment)
  *
@@ -452,9 +455,38 @@ export const layer = (options?: ZkConfig.Options): Layer.Layer<ZkClient, MakeErr
  * @since 0.1.0
  */
 export const layerConfig = (
-  config: Config.Wrap<ZkConfig.Options>
+  config: Config.Wrap<ZkConfig.Options> = ZkConfig.options()
 ): Layer.Layer<ZkClient, MakeError | Config.ConfigError> =>
   Layer.effect(ZkClient, Effect.flatMap(Config.unwrap(config), make))
+
+/**
+ * A layer with a client for a `zookeeper:` URL. What the URL leaves out comes from configuration, as
+ * `ZkConfig.options` has it, when the layer is built.
+ *
+ * The URL's path is `/` to the client, and exists when the layer is ready, so that no operation on it fails with
+ * `NoNode` unless somebody deletes it. (With `lazy` it is not made; see `createChroot`.) A URL that is wrong, servers
+ * that are nowhere, and whatever else of the configuration cannot be used are a `ConfigError`, before anything is
+ * connected.
+ *
+ * **Example** (The three forms)
+ *
+ * ```ts
+ * import { ZkClient } from "effect-zookeeper"
+ *
+ * const everything = ZkClient.layerUrl("zookeeper://zk1:2181,zk2:2181/etc/configs")
+ * const configuredServers = ZkClient.layerUrl("zookeeper:///etc/configs", { section: "my:zk" })
+ * const belowConfiguredPath = ZkClient.layerUrl("zookeeper:./configs", { sessionTimeout: "6 seconds" })
+ * ```
+ *
+ * @see {@link ZkConfig.parseUrl} for what URLs mean
+ * @stability unstable
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerUrl = (
+  url: string,
+  options?: Omit<ZkConfig.Lookup, "url">
+): Layer.Layer<ZkClient, MakeError | Config.ConfigError> => layerConfig(ZkConfig.options({ ...options, url }))
 
 /**
  * Replaces the client by one that sees only what is below a node. See `ZkClient.chroot`.
@@ -477,7 +509,12 @@ export interface ServiceClass<Self, Key extends string> extends Context.ServiceC
   /** See `ZkClient.layer`. */
   readonly layer: (options?: ZkConfig.Options) => Layer.Layer<Self, MakeError>
   /** See `ZkClient.layerConfig`. */
-  readonly layerConfig: (config: Config.Wrap<ZkConfig.Options>) => Layer.Layer<Self, MakeError | Config.ConfigError>
+  readonly layerConfig: (config?: Config.Wrap<ZkConfig.Options>) => Layer.Layer<Self, MakeError | Config.ConfigError>
+  /** See `ZkClient.layerUrl`. */
+  readonly layerUrl: (
+    url: string,
+    options?: Omit<ZkConfig.Lookup, "url">
+  ) => Layer.Layer<Self, MakeError | Config.ConfigError>
   /** Gives an effect that wants a {@link ZkClient} this one. */
   readonly provide: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, ZkClient> | Self>
 }
@@ -511,10 +548,13 @@ export interface ServiceClass<Self, Key extends string> extends Context.ServiceC
  */
 export const Service = <Self>() => <const Key extends string>(key: Key): ServiceClass<Self, Key> => {
   const Base = Context.Service<Self, ZkClient>()(key)
+  const layerConfig = (config: Config.Wrap<ZkConfig.Options> = ZkConfig.options()) =>
+    Layer.effect(Base, Effect.flatMap(Config.unwrap(config), make))
   return Object.assign(Base, {
     layer: (options?: ZkConfig.Options) => Layer.effect(Base, make(options)),
-    layerConfig: (config: Config.Wrap<ZkConfig.Options>) =>
-      Layer.effect(Base, Effect.flatMap(Config.unwrap(config), make)),
+    layerConfig,
+    layerUrl: (url: string, options?: Omit<ZkConfig.Lookup, "url">) =>
+      layerConfig(ZkConfig.options({ ...options, url })),
     provide: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideServiceEffect(effect, ZkClient, Base)
   })
 }

@@ -1,20 +1,22 @@
 /**
- * Where and how to connect.
+ * Where and how to connect: options, connection strings, `zookeeper:` URLs, and options from configuration.
  *
  * @stability unstable
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Config from "effect/Config"
+import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
+import type * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import type { ConnectionOptions } from "node:tls"
-import { createSecureContext } from "node:tls"
-import { defaultMaxRequestSize } from "./internal/protocol/constants.ts"
-import type { SessionOptions } from "./internal/session/session.ts"
-import type { ServerAddress } from "./internal/transport.ts"
-import { InvalidConfig } from "./ZkError.ts"
-import * as ZkPath from "./ZkPath.ts"
+import * as connectionString from "./internal/config/connectionString.ts"
+import * as lookup from "./internal/config/lookup.ts"
+import * as schemas from "./internal/config/schemas.ts"
+import * as url from "./internal/config/url.ts"
+
+/** @internal What the client is made of. */
+export { resolve, type Resolved } from "./internal/config/resolve.ts"
 
 /**
  * Credentials of one identity.
@@ -86,6 +88,19 @@ export interface Options {
 }
 
 /**
+ * A server, by name or address.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface Server {
+  /** A name, or an address; an IPv6 address without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+/**
  * A connection string taken apart.
  *
  * @stability unstable
@@ -93,33 +108,9 @@ export interface Options {
  * @since 0.1.0
  */
 export interface ConnectionString {
-  readonly servers: ReadonlyArray<{ readonly host: string; readonly port: number }>
+  readonly servers: ReadonlyArray<Server>
   /** `undefined` where there is none, which `/` counts as. */
   readonly chroot: string | undefined
-}
-
-const defaultPort = 2181
-
-const parseServer = (text: string): Result.Result<ServerAddress, string> => {
-  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text)
-  let host: string
-  let port: string | undefined
-  if (bracketed !== null) {
-    host = bracketed[1]!
-    port = bracketed[2]
-    if (!host.includes(":")) return Result.fail(`${JSON.stringify(text)} has brackets around what is no IPv6 address`)
-  } else {
-    const parts = text.split(":")
-    if (parts.length > 2) return Result.fail(`${JSON.stringify(text)}: an IPv6 address needs brackets`)
-    host = parts[0]!
-    port = parts[1]
-  }
-  if (host === "") return Result.fail(`${JSON.stringify(text)} has no host`)
-  if (!/^[\w.:%-]+$/.test(host)) return Result.fail(`${JSON.stringify(host)} is no host name`)
-  if (port === undefined || port === "") return Result.succeed({ host, port: defaultPort })
-  const number = /^\d{1,5}$/.test(port) ? Number(port) : 0
-  if (number < 1 || number > 65535) return Result.fail(`${JSON.stringify(port)} is no port`)
-  return Result.succeed({ host, port: number })
 }
 
 /**
@@ -141,112 +132,202 @@ const parseServer = (text: string): Result.Result<ServerAddress, string> => {
  * @category parsing
  * @since 0.1.0
  */
-export const parseConnectionString = (text: string): Result.Result<ConnectionString, string> => {
-  const slash = text.indexOf("/")
-  const hosts = slash < 0 ? text : text.slice(0, slash)
-  const chroot = slash < 0 || slash === text.length - 1 ? undefined : text.slice(slash).trimEnd()
-  const servers = new Map<string, ServerAddress>()
-  for (const part of hosts.split(",")) {
-    const entry = part.trim()
-    if (entry === "") continue
-    const server = parseServer(entry)
-    if (Result.isFailure(server)) return Result.fail(server.failure)
-    servers.set(`${server.success.host}:${server.success.port}`, server.success)
-  }
-  if (servers.size === 0) return Result.fail("no server is named")
-  if (chroot !== undefined) {
-    const comma = chroot.indexOf(",")
-    if (comma >= 0) return Result.fail(`the chroot ${JSON.stringify(chroot)} comes last, after all hosts`)
-    const reason = ZkPath.problem(chroot)
-    if (reason !== undefined) return Result.fail(`the chroot ${JSON.stringify(chroot)}: ${reason}`)
-  }
-  return Result.succeed({ servers: [...servers.values()], chroot })
-}
+export const parseConnectionString: (text: string) => Result.Result<ConnectionString, string> =
+  connectionString.parseConnectionString
 
-/** @internal */
-export interface Resolved {
-  readonly session: SessionOptions
-  readonly chroot: string
-  readonly createChroot: boolean
-  readonly connectTimeout: number
-  readonly lazy: boolean
-  readonly name: string
-}
+/**
+ * The connection string of servers and a chroot, with the port of each server: `zk1:2181,[::1]:2183/app`.
+ *
+ * @stability unstable
+ * @category parsing
+ * @since 0.1.0
+ */
+export const formatConnectionString: (parts: ConnectionString) => string = connectionString.formatConnectionString
 
-const invalid = (option: string, reason: string) => new InvalidConfig({ option, reason })
-
-/** A timeout goes over the wire as a signed 32-bit number of milliseconds. */
-const longest = 0x7fffffff
-
-const millis = (option: string, input: Duration.Input): Effect.Effect<number, InvalidConfig> =>
-  Effect.suspend(() => {
-    const duration = Duration.fromInput(input)
-    if (duration._tag === "None") return Effect.fail(invalid(option, `${String(input)} is no duration`))
-    const value = Math.round(Duration.toMillis(duration.value))
-    return value >= 1 && value <= longest
-      ? Effect.succeed(value)
-      : Effect.fail(invalid(option, `${Duration.format(duration.value)} is not between 1 ms and ${longest} ms`))
-  })
-
-const count = (option: string, value: number): Effect.Effect<number, InvalidConfig> =>
-  Number.isInteger(value) && value >= 1 && value <= longest
-    ? Effect.succeed(value)
-    : Effect.fail(invalid(option, `${value} is no whole number from 1 to ${longest}`))
-
-/** Certificates and keys that cannot be read are found out now, and not at every attempt to connect. */
-const tlsOptions = (input: Options["tls"]): Effect.Effect<ConnectionOptions | undefined, InvalidConfig> => {
-  if (input === undefined || input === false) return Effect.succeed(undefined)
-  if (input === true) return Effect.succeed({})
-  return Effect.try({
-    try: () => {
-      if (input.secureContext === undefined) createSecureContext(input)
-      return input
-    },
-    catch: (error) => invalid("tls", error instanceof Error ? error.message : String(error))
-  })
-}
-
-/** @internal Checks the options and fills in the defaults. */
-export const resolve = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Resolved, InvalidConfig> {
-  const hosts = options.hosts ?? `127.0.0.1:${defaultPort}`
-  const text = typeof hosts === "string" ? hosts : hosts.join(",")
-  const parsed = parseConnectionString(text)
-  if (Result.isFailure(parsed)) return yield* invalid("hosts", parsed.failure)
-  let chroot = parsed.success.chroot ?? ""
-  if (options.chroot !== undefined && options.chroot !== "/") {
-    const reason = ZkPath.problem(options.chroot)
-    if (reason !== undefined) return yield* invalid("chroot", `${JSON.stringify(options.chroot)}: ${reason}`)
-    chroot += options.chroot
-  }
-  const lazy = options.lazy === true
-  const createChroot = options.createChroot === true
-  if (lazy && createChroot) return yield* invalid("createChroot", "a lazy client has nothing to create it with")
-  for (const { credential, scheme } of options.auth ?? []) {
-    if (scheme === "" || credential === undefined) return yield* invalid("auth", "scheme and credential are needed")
-  }
-  const { onExpiry = "renew" } = options
-  if (onExpiry !== "renew" && onExpiry !== "end") return yield* invalid("onExpiry", `${String(onExpiry)} is unknown`)
-  return {
-    session: {
-      servers: parsed.success.servers,
-      shuffle: options.shuffle ?? true,
-      sessionTimeout: yield* millis("sessionTimeout", options.sessionTimeout ?? "10 seconds"),
-      requestTimeout: options.requestTimeout === "none"
-        ? Infinity
-        : yield* millis("requestTimeout", options.requestTimeout ?? "30 seconds"),
-      closeTimeout: yield* millis("closeTimeout", options.closeTimeout ?? "2 seconds"),
-      maxInFlight: yield* count("maxInFlight", options.maxInFlight ?? 2048),
-      maxRequestSize: yield* count("maxRequestSize", options.maxRequestSize ?? defaultMaxRequestSize),
-      maxResponseSize: yield* count("maxResponseSize", options.maxResponseSize ?? 64 * 1024 * 1024),
-      tls: yield* tlsOptions(options.tls),
-      auth: options.auth ?? [],
-      onExpiry,
-      firstXid: 1
-    },
-    chroot,
-    createChroot,
-    connectTimeout: yield* millis("connectTimeout", options.connectTimeout ?? "15 seconds"),
-    lazy,
-    name: options.name ?? text
-  }
+/**
+ * A connection string as a schema: decoded it is taken apart. Decoding fails with the reason that
+ * {@link parseConnectionString} gives; neither has anything in it that could be a password.
+ *
+ * **Example** (In a file of settings)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { ZkConfig } from "effect-zookeeper"
+ *
+ * const Settings = Schema.Struct({ zookeeper: ZkConfig.ConnectionString })
+ *
+ * Schema.decodeUnknownSync(Settings)({ zookeeper: "zk1/app" }).zookeeper.chroot // => "/app"
+ * ```
+ *
+ * @stability unstable
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ConnectionString: Schema.Codec<ConnectionString, string> = schemas.fromText<ConnectionString>({
+  to: Schema.Struct({ servers: schemas.Servers, chroot: Schema.UndefinedOr(Schema.String) }),
+  parse: connectionString.parseConnectionString,
+  format: connectionString.formatConnectionString
 })
+
+/**
+ * A `zookeeper:` URL taken apart. What it leaves out comes from configuration: see {@link parseUrl}.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface Url {
+  /** Whether it is a `zookeepers:` URL, which demands TLS. */
+  readonly tls: boolean
+  /** `undefined` where it names none. */
+  readonly servers: ReadonlyArray<Server> | undefined
+  /** Decoded and normalised: `/a/b`. `undefined` where there is none; `/` is a path. */
+  readonly path: string | undefined
+  /** Whether the path begins at the configured one. */
+  readonly relative: boolean
+}
+
+/**
+ * Takes a `zookeeper:` URL apart. Fails with a reason.
+ *
+ * | URL                                | servers            | path                       |
+ * | ---------------------------------- | ------------------ | -------------------------- |
+ * | `zookeeper://h1:2181,h2,[::1]/a/b` | these              | `/a/b`                     |
+ * | `zookeeper://h1`                   | this one           | from configuration         |
+ * | `zookeeper://h1/`                  | this one           | the root                   |
+ * | `zookeeper:///a/b`                 | from configuration | `/a/b`                     |
+ * | `zookeeper:./a/b`                  | from configuration | `/a/b` below the configured |
+ *
+ * `zookeepers:` is the same with TLS; `zookeeper:` leaves TLS to the options. The port is 2181 where none is given.
+ * Slashes at the end and double ones count for nothing. Names in the path are percent-decoded, each by itself: `%3F` is
+ * a question mark, `%25` a percent sign. Blanks and letters of all languages may stand as they are.
+ *
+ * Everything else is refused: other schemes, credentials, queries, fragments, `.` and `..`, `%2F`. A reason never
+ * repeats what could be a password.
+ *
+ * **Example** (Parsing)
+ *
+ * ```ts
+ * import { Result } from "effect"
+ * import { ZkConfig } from "effect-zookeeper"
+ *
+ * Result.getOrThrow(ZkConfig.parseUrl("zookeepers://zk1,zk2:2182/etc//configs/"))
+ * // => { tls: true, servers: [{ host: "zk1", port: 2181 }, { host: "zk2", port: 2182 }], path: "/etc/configs", relative: false }
+ *
+ * Result.getOrThrow(ZkConfig.parseUrl("zookeeper:./etc/configs"))
+ * // => { tls: false, servers: undefined, path: "/etc/configs", relative: true }
+ * ```
+ *
+ * @stability unstable
+ * @category parsing
+ * @since 0.1.0
+ */
+export const parseUrl: (text: string) => Result.Result<Url, string> = url.parseUrl
+
+/**
+ * The one way to write a URL: `zookeeper://zk1:2181,zk2:2181/etc/configs`.
+ *
+ * @stability unstable
+ * @category parsing
+ * @since 0.1.0
+ */
+export const formatUrl: (url: Url) => string = url.formatUrl
+
+/**
+ * A `zookeeper:` URL as a schema: decoded it is taken apart, encoded it is in its normal form. Decoding fails with the
+ * reason that {@link parseUrl} gives.
+ *
+ * **Example** (The normal form)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { ZkConfig } from "effect-zookeeper"
+ *
+ * const url = Schema.decodeUnknownSync(ZkConfig.Url)("zookeeper://zk1//app/")
+ *
+ * Schema.encodeSync(ZkConfig.Url)(url) // => "zookeeper://zk1:2181/app"
+ * ```
+ *
+ * @stability unstable
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Url: Schema.Codec<Url, string> = schemas.fromText<Url>({
+  to: Schema.Struct({
+    tls: Schema.Boolean,
+    servers: Schema.UndefinedOr(schemas.Servers),
+    path: Schema.UndefinedOr(Schema.String),
+    relative: Schema.Boolean
+  }),
+  parse: url.parseUrl,
+  format: url.formatUrl
+})
+
+/**
+ * Where options are looked for. Options that are given here win over configuration; only the URL wins over them.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface Lookup extends Options {
+  /** A `zookeeper:` URL: see {@link parseUrl}. */
+  readonly url?: string | undefined
+  /** The section of the configuration to look at ahead of `zookeeper`. Any name will do (`my:zk`). Default: none. */
+  readonly section?: string | undefined
+  /** The path where there is none anywhere. Default: `/asab`. */
+  readonly defaultPath?: string | undefined
+}
+
+/**
+ * Options from configuration, as applications of asab have it: read when it is run, from any `ConfigProvider`.
+ *
+ * | what                        | from, in this order                                                                                        |
+ * | --------------------------- | ---------------------------------------------------------------------------------------------------------- |
+ * | servers                     | URL, `hosts`, `servers` of the section, of `[zookeeper]`, `ASAB_ZOOKEEPER_SERVERS`, `ZK_SERVERS`             |
+ * | path (the chroot)           | URL, `chroot` or the one in `hosts`, `path` of the section, of `[zookeeper]`, `defaultPath`, which is `/asab` |
+ * | session timeout             | `sessionTimeout`, `timeout` of the section, of `[zookeeper]`                                               |
+ * | credentials                 | `auth`, `auth` of the section, of `[zookeeper]`, `ZK_AUTH`; each written `user:password`                   |
+ * | TLS                         | `tls`, then `tls`, `tls_ca`, `tls_cert`, `tls_key` of the section, of `[zookeeper]`                        |
+ *
+ * **Details**
+ *
+ * - Each row falls back by itself: a section with a path alone gets its servers from elsewhere.
+ * - What is empty, or blank, is not there. A list of servers may have blanks and a comma at its end; or it is a list,
+ *   where the source of the configuration knows lists. Paths may have slashes too many or too few.
+ * - A timeout is a number of seconds, or has one of the units `ms s m h d w M y` (a month has 31 days), or is a duration
+ *   of Effect such as `500 millis`.
+ * - Credentials and TLS settings of a place that names servers go to no other servers.
+ * - `tls` is `true` or `false`; the other three name PEM files, and switch TLS on unless `tls` is `false`. They are taken
+ *   from one section together. `zookeepers:` demands TLS, whatever the options say; `zookeeper:` leaves it to them.
+ * - `createChroot` is on unless `lazy` is, so that the path exists when the client is there. It is made once: who deletes
+ *   it afterwards has it deleted.
+ *
+ * Fails with a `ConfigError` that says where the wrong value was written, or, where there are no servers, where they
+ * were looked for; for `Config.withDefault` and `Config.option` that is an absence. No other place than the first that
+ * has a value is checked. Secrets are in no error.
+ *
+ * **Example** (A section of its own)
+ *
+ * ```ts
+ * import { ConfigProvider, Effect, Layer } from "effect"
+ * import { ZkClient, ZkConfig } from "effect-zookeeper"
+ *
+ * const provider = ConfigProvider.fromUnknown({
+ *   zookeeper: { servers: "zk1,zk2,zk3" },
+ *   "my:zk": { path: "/library", timeout: "10s" }
+ * })
+ *
+ * const Library = ZkClient.layerConfig(ZkConfig.options({ section: "my:zk" })).pipe(
+ *   Layer.provide(ConfigProvider.layer(provider))
+ * )
+ *
+ * const options = Effect.runSync(ZkConfig.options({ section: "my:zk" }).parse(provider))
+ * console.log(options.hosts, options.chroot)
+ * ```
+ *
+ * @stability unstable
+ * @category config
+ * @since 0.1.0
+ */
+export const options: (lookup?: Lookup) => Config.Config<Options> = lookup.options

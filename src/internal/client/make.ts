@@ -1,10 +1,11 @@
 /** Puts a client together: options, session, operations. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { MakeError, ZkClient } from "../../ZkClient.ts"
+import type { CreateError, MakeError, ZkClient } from "../../ZkClient.ts"
 import type { Options, Resolved } from "../../ZkConfig.ts"
 import { resolve } from "../../ZkConfig.ts"
 import { ConnectError, InvalidInput, InvalidPath } from "../../ZkError.ts"
@@ -104,6 +105,14 @@ const makeEngine = Effect.fnUntraced(function*(
   return session
 })
 
+/** Servers check the rights on the parent first: who may create nothing there may well find what he needs. */
+const ensureChroot = (client: ZkClient, path: string): Effect.Effect<void, CreateError> =>
+  Effect.catchTag(
+    client.ensurePath(path),
+    "NoAuth",
+    (error) => Effect.flatMap(client.exists(path), (found) => Option.isSome(found) ? Effect.void : Effect.fail(error))
+  )
+
 export const make = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<ZkClient, MakeError, Scope.Scope> {
@@ -113,7 +122,7 @@ export const make = Effect.fnUntraced(function*(
   if (resolved.chroot === "") return client
   if (resolved.createChroot) {
     yield* Effect.catch(
-      client.ensurePath(resolved.chroot),
+      ensureChroot(client, resolved.chroot),
       (cause) => new ConnectError({ hosts: resolved.session.servers.map(formatServer), cause })
     )
   }
