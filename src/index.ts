@@ -10,7 +10,19 @@ export * as ZkAcl from "./ZkAcl.ts"
  * @stability unstable
  * @since 0.1.0
  */
+export * as ZkAdvertisement from "./ZkAdvertisement.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
 export * as ZkClient from "./ZkClient.ts"
+
+/**
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as ZkClients from "./ZkClients.ts"
 
 /**
  * @stability unstable
