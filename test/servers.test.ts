@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { attemptTimeout, backOff, ServerList, shuffle } from "../src/internal/session/servers.ts"
+import { attemptTimeout, backOff, longestOfSession, ServerList, shuffle } from "../src/internal/session/servers.ts"
 import { formatServer } from "../src/internal/transport.ts"
 
 const servers = (count: number) => Array.from({ length: count }, (_, i) => ({ host: `h${i}`, port: 2181 }))
@@ -82,6 +82,7 @@ describe("the pause before an attempt", () => {
     }
     assert.deepStrictEqual(longest, [100, 200, 400, 800, 1600, 2000, 2000, 2000])
     assert.deepStrictEqual(shortest, [50, 100, 200, 400, 800, 1000, 1000, 1000])
+    assert.strictEqual(backOff(list, timeout, () => 1, longestOfSession), 900)
     list.succeeded()
     assert.strictEqual(backOff(list, timeout, () => 0), 0)
   })

@@ -11,7 +11,7 @@ import { formatServer } from "../transport.ts"
 import { Connection } from "./connection.ts"
 import type { ConnectionEvents, Death } from "./connection.ts"
 import { Pending, RequestQueue } from "./pending.ts"
-import { attemptTimeout, backOff } from "./servers.ts"
+import { attemptTimeout, backOff, longestOfSession } from "./servers.ts"
 import type { Identity, Session } from "./session.ts"
 import { newIdentity } from "./session.ts"
 
@@ -262,7 +262,8 @@ export const drive = Effect.fnUntraced(function*(session: Session): Effect.fn.Re
   let answered = true
   while (!session.isOver) {
     const timeout = session.identity?.timeout ?? session.options.sessionTimeout
-    const wait = answered ? 0 : backOff(servers, timeout, session.chance)
+    const bound = session.identity === undefined ? undefined : longestOfSession
+    const wait = answered ? 0 : backOff(servers, timeout, session.chance, bound)
     const pause = Math.min(wait, session.expiresAt() - clock.now())
     if (pause > 0) yield* clock.sleep(pause)
     if (clock.resync() >= session.expiresAt()) {

@@ -65,15 +65,17 @@ export class ServerList {
 
 const firstBackOff = 100
 const longestBackOff = 2000
+/** A session that waits is to be connected within a second of when a server can be reached again. */
+export const longestOfSession = 900
 
 /**
  * The pause before an attempt. The first reconnect of a session is immediate but for a little jitter, so that a
  * thousand clients do not arrive in the same millisecond; after each round that brought nothing the pause doubles.
  */
-export const backOff = (list: ServerList, timeout: number, chance: Chance): number => {
+export const backOff = (list: ServerList, timeout: number, chance: Chance, bound = longestBackOff): number => {
   if (!list.atRoundStart) return 0
   if (list.rounds === 0) return chance() * (timeout / 20)
-  const longest = Math.min(longestBackOff, firstBackOff * 2 ** Math.min(list.rounds - 1, 16), timeout / 4)
+  const longest = Math.min(bound, firstBackOff * 2 ** Math.min(list.rounds - 1, 16), timeout / 4)
   return longest * (0.5 + chance() / 2)
 }
 
