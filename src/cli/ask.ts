@@ -17,7 +17,7 @@ export const confirm = (message: string, yes: boolean) =>
     if (yes) return
     const { canPrompt } = yield* Output
     if (!canPrompt) {
-      return yield* new CommandFailed({ reason: "usage", message: `nobody is there to ask: "${message}" Give --yes` })
+      return yield* new CommandFailed({ reason: "usage", message: `nobody is there to ask "${message}": give --yes` })
     }
     if (yield* Prompt.run(Prompt.Confirm({ message }))) return
     return yield* new CommandFailed({ reason: "failed", message: "not done" })

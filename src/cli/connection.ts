@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as ZkClient from "../ZkClient.ts"
-import type * as ZkConfig from "../ZkConfig.ts"
+import * as ZkConfig from "../ZkConfig.ts"
 import { durationFlag } from "./duration.ts"
 import { CommandFailed } from "./failure.ts"
 import { Output } from "./output.ts"
@@ -74,7 +74,7 @@ const passwordOf = Effect.fnUntraced(function*(user: string, passwordFile: Optio
 
 const authOf = Effect.fnUntraced(function*({ passwordFile, user }: ConnectionInput) {
   if (Option.isNone(user)) {
-    if (Option.isNone(passwordFile)) return []
+    if (Option.isNone(passwordFile)) return undefined
     return yield* new CommandFailed({ reason: "usage", message: "--password-file needs --user" })
   }
   const password = yield* passwordOf(user.value, passwordFile)
@@ -99,21 +99,22 @@ const serversOf = Effect.fnUntraced(function*(servers: Option.Option<string>) {
   )
 })
 
-/** Everything but the servers. */
+/**
+ * As the library reads them, so that `$ZK_AUTH` counts as well; without a path the root is meant. Nothing is created by
+ * looking at it.
+ */
 const optionsOf = Effect.fnUntraced(function*(input: ConnectionInput) {
-  const options: ZkConfig.Options = {
+  const servers = yield* serversOf(input.servers)
+  const isUrl = /^(zookeepers?:|[a-z]+:\/\/)/i.test(servers)
+  return yield* ZkConfig.options({
+    ...(isUrl ? { url: servers, defaultPath: "/" } : { hosts: servers, chroot: "/" }),
+    createChroot: false,
     auth: yield* authOf(input),
     tls: yield* tlsOf(input),
     connectTimeout: input.timeout,
     requestTimeout: input.timeout,
     sessionTimeout: input.sessionTimeout
-  }
-  return options
+  })
 })
 
-export const clientLayer = (input: ConnectionInput) =>
-  Layer.unwrap(Effect.gen(function*() {
-    const hosts = yield* serversOf(input.servers)
-    const options = yield* optionsOf(input)
-    return ZkClient.layer({ ...options, hosts })
-  }))
+export const clientLayer = (input: ConnectionInput) => Layer.unwrap(Effect.map(optionsOf(input), ZkClient.layer))

@@ -2,6 +2,7 @@
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import manifest from "../../package.json" with { type: "json" }
 import { exitCodes, failureOf, Told } from "./failure.ts"
@@ -16,6 +17,8 @@ const tell = (text: string) => Effect.sync(() => void process.stderr.write(`${te
 export const main = (args: ReadonlyArray<string>) =>
   Command.runWith(program, { version: manifest.version })(args).pipe(
     Effect.provideService(References.MinimumLogLevel, "Error"),
+    // Standard output is for results.
+    Effect.provide(Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])),
     Effect.catch((error): Effect.Effect<void, OutputClosed | Told> => {
       if (CliError.isCliError(error)) {
         const isHelp = error._tag === "ShowHelp" && error.errors.length === 0
