@@ -1,96 +1,197 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as effect from "effect"
-import * as zookeeper from "effect-zookeeper"
-import { execFileSync } from "node:child_process"
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
-import { compileFunction } from "node:vm"
+import * as Effect from "effect/Effect"
+import { existsSync, readFileSync } from "node:fs"
+import { attempt } from "./support/rigError.ts"
+import { freshRoot, shared } from "./support/shared.ts"
+import type { Outcome } from "./support/snippetRunner.ts"
+import {
+  claimsOf,
+  compile,
+  isRun,
+  modules,
+  pages,
+  planPage,
+  root,
+  runPages,
+  runShell,
+  type Snippet,
+  snippetsOf,
+  writeSnippets
+} from "./support/snippets.ts"
 
-const root = new URL("../", import.meta.url)
+const read = (file: string): string => readFileSync(new URL(file, root), "utf8")
 
-interface Snippet {
-  /** `src/ZkPath.ts:24`: where the code begins. */
-  readonly where: string
-  readonly code: string
-}
+const inPages = pages.flatMap((file) => snippetsOf(file, "ts"))
+const inModules = modules.flatMap((file) => snippetsOf(file, "ts"))
+const snippets = [...inPages, ...inModules]
 
-/** The fenced blocks of a text, without the comment's stars where it has some. */
-const snippetsOf = (file: string): ReadonlyArray<Snippet> => {
-  const snippets: Array<Snippet> = []
-  let lines: Array<string> | undefined
-  let begin = 0
-  for (const [index, line] of readFileSync(new URL(file, root), "utf8").split("\n").entries()) {
-    const text = file.endsWith(".ts") ? line.replace(/^\s*\* ?/, "") : line
-    if (lines === undefined) {
-      if (!/^```ts\b/.test(text)) continue
-      lines = []
-      begin = index + 2
-    } else if (text.startsWith("```")) {
-      snippets.push({ where: `${file}:${begin}`, code: lines.join("\n") })
-      lines = undefined
-    } else {
-      lines.push(text)
-    }
-  }
-  return snippets
-}
+writeSnippets(snippets)
 
-const modules = readdirSync(new URL("src/", root)).filter((file) => file.endsWith(".ts")).map((file) => `src/${file}`)
-const snippets = ["README.md", ...modules].flatMap(snippetsOf)
+/** An address with a node of its own as root. */
+const freshHosts = Effect.map(Effect.all([shared, freshRoot]), ([{ host, port }, path]) => `${host}:${port}${path}`)
 
-const folder = new URL("node_modules/.cache/snippets/", root)
+const byFile = (list: ReadonlyArray<Snippet>) => Object.entries(Object.groupBy(list, ({ file }) => file))
 
-/** Type-checks all snippets in one go, each as a module, with the settings of the repository. */
-const compile = (): string => {
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-  const names = snippets.map(({ code, where }) => {
-    const name = `${where.replaceAll(/[^\w]+/g, "-")}.ts`
-    writeFileSync(new URL(name, folder), `${code}\n`)
-    return name
-  })
-  // A snippet need not use everything that it declares.
-  // A file below node_modules belongs to no package, so the name is spelt out.
-  const paths = { "effect-zookeeper": ["../../../src/index.ts"], "effect-zookeeper/*": ["../../../src/*.ts"] }
-  const compilerOptions = { noUnusedLocals: false, paths }
-  writeFileSync(
-    new URL("tsconfig.json", folder),
-    JSON.stringify({ extends: "../../../tsconfig.json", compilerOptions, include: [], files: names })
-  )
-  const tsc = fileURLToPath(new URL("node_modules/typescript/bin/tsc", root))
-  try {
-    execFileSync(process.execPath, [tsc, "-p", fileURLToPath(folder), "--pretty", "false"], { encoding: "utf8" })
-    return ""
-  } catch (error) {
-    return error instanceof Error && "stdout" in error ? String(error.stdout) : String(error)
-  }
-}
+/** Made up: what a page would look like that is wrong. */
+const wrong = (name: string, code: string): Snippet => ({
+  file: "wrong",
+  where: `wrong:${name}`,
+  info: [],
+  code: `import { Console, Effect } from "effect"\n${code}`
+})
 
-/** `expression // => value` pairs; the value may stand on the next line. */
-const claims = snippets.flatMap(({ code }) =>
-  [...code.matchAll(/^(?!\s*(?:import|\/\/))(.+?)\s*\/\/ => (.+)$/gm)].map(([, expression = "", value = ""]) => ({
-    expression,
-    value
-  }))
+/** What is made up here to be found wrong, each in its way. */
+const wrongs = [
+  wrong("fails", `const bad = Effect.fail("no")`),
+  wrong("stays", `const bad = Effect.never`),
+  wrong("prints", `// prints: one\nconst bad = Console.log("two")`),
+  wrong("throws", `throw new Error("at once")`),
+  wrong("claims", `1 + 1 // => 3`),
+  wrong("ends", `process.exitCode = 3\nconst runMain = () => {}\nrunMain()`)
+]
+const right = wrong(
+  "right",
+  `const one = "two"\nconst part = Effect.succeed(one)\n// prints: two\nconst good = Effect.flatMap(part, Console.log)`
 )
 
-/** In sight of what snippets import. */
-const evaluate = (expression: string): unknown => {
-  const scope = { ...effect, ...zookeeper }
-  return compileFunction(`return (${expression})`, Object.keys(scope))(...Object.values(scope))
+const run = inPages.filter(isRun)
+const claiming = inModules.filter((snippet) => claimsOf(snippet).length > 0)
+
+/** What became of all of them, in one go. */
+const outcomes = Effect.runSync(Effect.cached(Effect.gen(function*() {
+  const plans = [
+    ...byFile(run).map(([, list = []]) => ({ list, options: {} })),
+    { list: claiming, options: { onlyClaims: true } },
+    { list: [...wrongs, right], options: { timeout: 1000 } }
+  ]
+  const planned = yield* Effect.forEach(
+    plans,
+    ({ list, options }) => Effect.map(freshHosts, (hosts) => planPage(hosts, list, options))
+  )
+  return yield* attempt("snippets", () => runPages(planned))
+})))
+
+const outcomesOf = (list: ReadonlyArray<Snippet>) => {
+  const places = list.map(({ where }) => where)
+  return Effect.map(outcomes, (all) => {
+    const found = all.filter(({ where }) => places.includes(where))
+    assert.sameMembers(found.map(({ where }) => where), places)
+    return found
+  })
 }
 
+const complaints = (list: ReadonlyArray<Outcome>) =>
+  list.flatMap(({ problems, where }) => problems.map((problem) => `${where}: ${problem}`))
+
 describe("snippets", () => {
-  it("in the README and in documentation comments compile [EX-02]", () => {
-    assert.isAbove(snippets.filter(({ where }) => where.startsWith("README.md")).length, 5)
-    assert.isAbove(snippets.filter(({ where }) => where.startsWith("src/")).length, 5)
-    assert.strictEqual(compile(), "")
+  it("in pages and in documentation comments compile [EX-02]", () => {
+    assert.isAtLeast(inPages.length, 40)
+    assert.isAtLeast(inModules.length, 20)
+    assert.strictEqual(compile(snippets), "")
   })
 
-  it("say what pure functions give [EX-03]", () => {
-    assert.isAbove(claims.length, 8)
-    for (const { expression, value } of claims) {
-      assert.deepStrictEqual(evaluate(expression), evaluate(value), expression)
+  it.live("say what pure functions give [EX-03]", () =>
+    Effect.gen(function*() {
+      assert.isAtLeast(claiming.length, 5)
+      assert.deepStrictEqual(complaints(yield* outcomesOf(claiming)), [])
+    }), 60_000)
+
+  it.live("of pages run against a server and print what they say [EX-05]", () =>
+    Effect.gen(function*() {
+      const found = yield* outcomesOf(run)
+      assert.deepStrictEqual(complaints(found), [])
+      // Each does something, or claims something.
+      const idle = found.filter(({ ran }) => ran.length === 0).map(({ where }) => where)
+      assert.deepStrictEqual(run.filter((it) => idle.includes(it.where) && claimsOf(it).length === 0), [])
+      assert.isAtMost(inPages.length - run.length, 2)
+    }), 60_000)
+
+  it.live("that fail, never end or print something else are found [EX-06]", () =>
+    Effect.gen(function*() {
+      const found = yield* outcomesOf([...wrongs, right])
+      assert.deepStrictEqual(found.map(({ ran, problems }) => [...ran, problems.length]), [
+        ["bad", 1],
+        ["bad", 1],
+        ["bad", 1],
+        [1],
+        [1],
+        ["program", 1],
+        ["good", 0]
+      ])
+    }), 60_000)
+
+  const inShell = byFile(pages.flatMap((file) => snippetsOf(file, "console")))
+
+  it.live("in the shell print what they say [EX-07]", () =>
+    Effect.gen(function*() {
+      const problems = yield* Effect.forEach(inShell, ([, list = []]) =>
+        Effect.flatMap(freshHosts, (hosts) => attempt("shell", () => runShell(hosts, list))), { concurrency: 2 })
+      assert.deepStrictEqual(problems.flat(), [])
+    }), 60_000)
+
+  it.live("in the shell that print something else are found [EX-06]", () =>
+    Effect.gen(function*() {
+      const code = [
+        "$ zk create /a one",
+        "…/a…",
+        "$ printf '%s-%s' \\",
+        "  1 2",
+        "1-2",
+        "$ zk get /a",
+        "two",
+        "$ zk get /missing",
+        "$ true"
+      ].join("\n")
+      const hosts = yield* freshHosts
+      const problems = yield* attempt(
+        "shell",
+        () => runShell(hosts, [{ file: "wrong", where: "wrong", info: [], code }])
+      )
+      assert.deepStrictEqual(problems.map((problem) => problem.split("\n")[0]), [
+        "wrong: zk get /a",
+        "wrong: zk get /missing"
+      ])
+    }), 60_000)
+})
+
+describe("pages", () => {
+  const withoutCode = (text: string) => text.replaceAll(/^```.*?^```/gms, "")
+  const links = (file: string): ReadonlyArray<string> =>
+    [...withoutCode(read(file)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link)
+
+  it("are there for every public module, and in the index [EX-08]", () => {
+    const index = links("docs/README.md")
+    for (const file of modules) {
+      const page = file.replace(/^src\/(\w+)\.ts$/, "$1.md")
+      assert.include(index, page)
+      assert.isTrue(existsSync(new URL(`docs/${page}`, root)), page)
+    }
+    for (const page of pages) {
+      if (page.startsWith("docs/") && page !== "docs/README.md") assert.include(index, page.slice("docs/".length))
+    }
+    assert.include(links("README.md"), "docs/README.md")
+  })
+
+  /** As GitHub makes them. */
+  const anchors = (file: string): ReadonlyArray<string> =>
+    [...withoutCode(read(file)).matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+      title.toLowerCase().replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-")
+    )
+
+  it("link to what is there, and name scripts and files that exist [EX-09]", () => {
+    const scripts: Record<string, string> = JSON.parse(read("package.json")).scripts
+    for (const page of pages) {
+      for (const link of links(page)) {
+        if (/^https?:/.test(link)) continue
+        const [path = "", anchor] = link.split("#")
+        const target = new URL(path === "" ? page : path, path === "" ? root : new URL(page, root))
+        assert.isTrue(existsSync(target), `${page}: ${link}`)
+        if (anchor !== undefined) assert.include(anchors(target.href.slice(root.href.length)), anchor, page)
+      }
+      for (const [, script = ""] of read(page).matchAll(/npm run ([\w:-]+)/g)) assert.property(scripts, script, page)
+      for (const [file] of read(page).matchAll(/\bexamples\/[\w-]+\.ts/g)) {
+        assert.isTrue(existsSync(new URL(file, root)), `${page}: ${file}`)
+      }
     }
   })
 })
