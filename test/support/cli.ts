@@ -47,6 +47,8 @@ export interface Running {
   readonly send: (text: string | Uint8Array) => Effect.Effect<void>
   /** Nothing more comes. */
   readonly endInput: Effect.Effect<void>
+  /** As the next one in a pipe that has seen enough. */
+  readonly closeOutput: Effect.Effect<void>
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Waits until its output (both of them) contains something, behind the first `from` characters. */
   readonly awaitText: (text: string | RegExp, from?: number) => Effect.Effect<void, RigError>
@@ -124,6 +126,7 @@ const running = (
     stderr: () => stderr,
     send: (text) => Effect.sync(() => void child.stdin.write(text)),
     endInput: Effect.sync(() => void child.stdin.end()),
+    closeOutput: Effect.sync(() => void child.stdout.destroy()),
     signal: (signal) => Effect.sync(() => void child.kill(signal)),
     awaitText: (text, from = 0) =>
       until(() => `it said ${text}`, () => {
