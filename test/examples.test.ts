@@ -71,6 +71,7 @@ describe.concurrent("examples [EX-01]", () => {
       "mirror-a-tree.ts",
       "mirror-nodes.ts",
       "scheduled-job.ts",
+      "service.ts",
       "session-expires.ts",
       "shared-file.ts",
       "two-clusters.ts",
@@ -141,6 +142,19 @@ describe.concurrent("examples [EX-01]", () => {
       assert.strictEqual((yield* lost.fired).op, "multi")
       assert.include(said, "ConnectionLoss: looking for the mark")
       assert.deepStrictEqual(said.slice(-2), ["counted to 5", "set to 100"])
+    }))
+
+  it.live("service has settings and an advertisement by one layer, which ends with both [A43]", () =>
+    Effect.gen(function*() {
+      const example = yield* start("service")
+      const said = yield* example.lines
+      assert.deepStrictEqual(said, [
+        "CONNECTED",
+        `billing: {"address":"10.0.0.7:8080","workers":1}`,
+        `billing: {"address":"10.0.0.7:8080","workers":4}`,
+        "nobody is there"
+      ])
+      assert.strictEqual((yield* example.proxy.stats()).connections, 1)
     }))
 
   it.live("two-clusters", () =>

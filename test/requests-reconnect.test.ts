@@ -43,7 +43,7 @@ const start = <A, E>(effects: ReadonlyArray<Effect.Effect<A, E>>) =>
   Effect.forEach(effects, (effect) => Effect.forkChild(effect, { startImmediately: true }))
 
 layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a cut connection", (it) => {
-  it.effect("has reads that were not answered sent again, in order, and answered in order [D1] [K54] [K30]", () =>
+  it.effect("has reads that were not answered sent again, in order, and answered in order [D1] [K54] [K30] [A23]", () =>
     Effect.gen(function*() {
       const { proxy, root, zk } = yield* makeClients()
       yield* zk.sync()

@@ -98,7 +98,7 @@ layer(ZkEnsemble.layer({ tickTime: 500 }), { excludeTestServices: true, timeout:
   )
 
   it.effect(
-    "without a quorum serves nobody: a session is suspended, then over, though its server lives [ENS-04] [C4]",
+    "without a quorum serves nobody: a session is suspended, then over, though its server lives [ENS-04] [C4] [A20]",
     () =>
       Effect.gen(function*() {
         const { ensemble, follower, leader, others } = yield* ready

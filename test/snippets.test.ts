@@ -84,7 +84,7 @@ const complaints = (list: ReadonlyArray<Outcome>) =>
   list.flatMap(({ problems, where }) => problems.map((problem) => `${where}: ${problem}`))
 
 describe("snippets", () => {
-  it("in pages and in documentation comments compile [EX-02]", () => {
+  it("in pages and in documentation comments compile [EX-02] [A42]", () => {
     assert.isAtLeast(inPages.length, 40)
     assert.isAtLeast(inModules.length, 20)
     assert.strictEqual(compile(snippets), "")
