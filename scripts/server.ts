@@ -4,8 +4,9 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect } from "effect"
+import { isFree } from "../test/support/ports.ts"
 import { announcements } from "../test/support/provision.ts"
-import { attempt } from "../test/support/rigError.ts"
+import { attempt, rigError } from "../test/support/rigError.ts"
 import { makeNode } from "../test/support/server.ts"
 import { makeHandle } from "../test/support/serverHandle.ts"
 
@@ -14,6 +15,10 @@ announcements.print = (line) => void process.stdout.write(`${line}\n`)
 const clientPort = Number(process.argv[2] ?? 2181)
 
 const serve = Effect.gen(function*() {
+  // Whoever has the port would be taken for the server that was started.
+  if (!(yield* attempt("looking at the port", () => isFree(clientPort)))) {
+    return yield* Effect.fail(rigError(`port ${clientPort} is taken; for another: npm run server -- 2182`))
+  }
   const node = yield* Effect.acquireRelease(
     attempt("making a server", () => makeNode({ id: 1, clientPort, peers: [] })),
     (node) => Effect.promise(() => node.dispose())
@@ -24,4 +29,7 @@ const serve = Effect.gen(function*() {
   return yield* Effect.never
 })
 
-NodeRuntime.runMain(Effect.scoped(serve))
+NodeRuntime.runMain(
+  Effect.tapError(Effect.scoped(serve), (error) => Console.error(error.message)),
+  { disableErrorReporting: true }
+)

@@ -6,7 +6,7 @@ import { rigError } from "./rigError.ts"
 const lowest = 15_000
 const highest = 32_000
 
-const isFree = (port: number): Promise<boolean> =>
+export const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const server = createServer()
     server.once("error", () => resolve(false))
