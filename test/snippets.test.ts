@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { attempt } from "./support/rigError.ts"
 import { freshRoot, shared } from "./support/shared.ts"
 import type { Outcome } from "./support/snippetRunner.ts"
@@ -159,7 +159,7 @@ describe("pages", () => {
   const links = (file: string): ReadonlyArray<string> =>
     [...withoutCode(read(file)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link)
 
-  it("are there for every public module, and in the index [EX-08]", () => {
+  it("are there for every public module and in the index, and the README lists all examples [EX-08]", () => {
     const index = links("docs/README.md")
     for (const file of modules) {
       const page = file.replace(/^src\/(\w+)\.ts$/, "$1.md")
@@ -170,6 +170,9 @@ describe("pages", () => {
       if (page.startsWith("docs/") && page !== "docs/README.md") assert.include(index, page.slice("docs/".length))
     }
     assert.include(links("README.md"), "docs/README.md")
+    for (const example of readdirSync(new URL("examples/", root))) {
+      if (example !== "demo.ts") assert.include(read("README.md"), `\n| \`${example}\``)
+    }
   })
 
   /** As GitHub makes them. */
