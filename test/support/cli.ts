@@ -21,7 +21,7 @@ const program = `${folder}zk.js`
 const changedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
 
 /** Made when the sources are newer than it. Workers that do so at the same time do the same. */
-const bundled = attempt("the bundle", async () => {
+const makeBundle = async () => {
   const sources = fileURLToPath(new URL("src/", root))
   const files = readdirSync(sources, { recursive: true, encoding: "utf8" })
   const newest = Math.max(...files.map((file) => changedAt(`${sources}${file}`)))
@@ -31,7 +31,12 @@ const bundled = attempt("the bundle", async () => {
   await bundle(made)
   renameSync(made, program)
   return program
-})
+}
+
+let making: Promise<string> | undefined
+
+/** Once a worker: its tests may well start at the same time. */
+const bundled = attempt("the bundle", () => making ??= makeBundle())
 
 export interface Ran {
   /** 128 and more: ended by a signal. */
