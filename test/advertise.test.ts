@@ -33,11 +33,30 @@ const childrenOf = (client: ZkClient.ZkClient, path: string) =>
   Effect.map(client.getChildren(path), ({ children }) => children.toSorted())
 
 /** Nothing goes through, and the client knows. */
-const disconnected = (rig: Effect.Success<ReturnType<typeof advertising>>) =>
+const disconnected = (rig: Rig) =>
   Effect.gen(function*() {
     yield* rig.proxy.setAccept("refuse")
     yield* rig.proxy.cutAll
     yield* rig.zk.stateChanges.pipe(Stream.takeUntil((state) => state._tag === "Suspended"), Stream.runDrain)
+  })
+
+type Rig = Effect.Success<ReturnType<typeof advertising>>
+
+/**
+ * The client is told that its session is over, which it is not: the server has just resumed it. Gives it, for somebody to
+ * end it, once there is the next.
+ */
+const leaveOldSession = ({ proxy, zk }: Rig, old: bigint) =>
+  Effect.gen(function*() {
+    const sessions: ReadonlyArray<ConnectResponse> = proxy.events.flatMap((event) =>
+      event.type === "frame" && event.session?.sessionId === old ? [event.session] : []
+    )
+    const over = { protocolVersion: 0, timeout: 0, sessionId: 0n, password: Buffer.alloc(16), readOnly: false }
+    const lie = yield* proxy.rule({ kind: "connected" }, { replace: () => encodeConnectResponse(over) })
+    yield* proxy.cutAll
+    yield* lie.fired
+    const session = yield* newSession(zk, old)
+    return { left: sessions[0]!, session }
   })
 
 describe("an advertisement", () => {
@@ -109,35 +128,20 @@ describe("an advertisement", () => {
     Effect.gen(function*() {
       for (const sequential of kinds) {
         yield* Effect.scoped(Effect.gen(function*() {
-          const { other, port, proxy, root, zk } = yield* advertising()
+          const rig = yield* advertising()
+          const { other, port, proxy, root, zk } = rig
           const states = yield* recordStates(zk)
           const ad = yield* advertise(zk, `${root}/a`, { value, data: 1, sequential })
           const { path, sessionId } = yield* upToDate(ad)
-          // The session is resumed and lives; its client is told that it is over.
-          const old: Array<ConnectResponse> = proxy.events.flatMap((event) =>
-            event.type === "frame" && event.session !== undefined ? [event.session] : []
-          )
-          const lie = yield* proxy.rule({ kind: "connected" }, {
-            replace: () =>
-              encodeConnectResponse({
-                protocolVersion: 0,
-                timeout: 0,
-                sessionId: 0n,
-                password: Buffer.alloc(16),
-                readOnly: false
-              })
-          })
           // Everything that happens to the node from now on.
           const events = yield* other.subscribe(path, "persistent")
-          yield* proxy.cutAll
-          yield* lie.fired
+          const { left, session } = yield* leaveOldSession(rig, sessionId)
           yield* states.await("Expired")
-          const session = yield* newSession(zk, sessionId)
           yield* seenAs(other, path, is(session, "1"))
           assert.deepStrictEqual(yield* childrenOf(other, root), [path.slice(root.length + 1)])
           const { czxid } = Option.getOrThrow(yield* other.exists(path))
           // Only now the old one is really over.
-          yield* expireSession(port, old[0]!)
+          yield* expireSession(port, left)
           yield* other.sync()
           const after = Option.getOrThrow(yield* other.exists(path))
           assert.deepStrictEqual([after.ephemeralOwner, after.czxid], [session, czxid])
@@ -394,6 +398,50 @@ describe("a name that is taken", () => {
       yield* becomesState(ad, (state) => state._tag === "Pending" && Option.isSome(state.error))
       yield* other.delete(path)
       yield* seenAs(other, path, is(yield* sessionOf(zk), "1"))
+    }))
+
+  it.live("by an old node of ours that may not be deleted is waited for; a numbered one takes another name [M12-ADV] [ADV-05]", () =>
+    Effect.gen(function*() {
+      for (const sequential of kinds) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const rig = yield* advertising()
+          const { other, port, proxy, root, zk } = rig
+          yield* other.create(`${root}/run`, null, {
+            acl: [{ ...ZkAcl.openAcl[0]!, perms: ZkAcl.Perms.all & ~ZkAcl.Perms.delete }]
+          })
+          const ad = yield* advertise(zk, `${root}/run/a`, { value, data: 1, sequential })
+          const { path, sessionId } = yield* upToDate(ad)
+          const { left, session } = yield* leaveOldSession(rig, sessionId)
+          if (!sequential) {
+            yield* becomesState(ad, (state) => state._tag === "Pending" && Option.isSome(state.error))
+            yield* expireSession(port, left)
+          }
+          const now = yield* upToDate(ad)
+          assert.strictEqual(now.sessionId, session)
+          yield* seenAs(other, now.path, is(session, "1"))
+          assert.strictEqual(now.path === path, !sequential)
+          // Tried once, and no more.
+          assert.strictEqual((yield* proxy.stats()).ops["multi"], 1)
+        }))
+      }
+    }).pipe(Effect.provide(warnings().layer)))
+
+  it.live("by the same client twice is shared: the later value stands, and nobody fights for it [ADV-07]", () =>
+    Effect.gen(function*() {
+      const { other, proxy, root, zk } = yield* advertising()
+      const path = `${root}/a`
+      const first = yield* advertise(zk, path, { value, data: 1 })
+      const session = yield* sessionOf(zk)
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* advertise(zk, path, { value, data: 2 })
+        yield* seenAs(other, path, is(session, "2"))
+        yield* first.set(3)
+        yield* seenAs(other, path, is(session, "3"))
+        yield* zk.sync()
+        assert.isBelow((yield* proxy.stats()).ops["setData"] ?? 0, 4)
+      }))
+      // It has taken the node along; it is there again.
+      yield* seenAs(other, path, is(session, "3"))
     }))
 
   it.live("by the first part of others' names is no hindrance: each has a number of its own [ADV-05]", () =>

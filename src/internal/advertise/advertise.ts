@@ -193,13 +193,13 @@ class Advertiser {
       }
     })
 
-  /** Waits for the end of somebody else's node. */
+  /** Waits for the end of somebody else's node, or of an old one of ours that may not be deleted. */
   private readonly giveWay = (session: ZkSession, path: string): Effect.Effect<void, CreateError, Scope.Scope> =>
     Effect.gen({ self: this }, function*() {
       const { fired, result } = yield* session.client.existsWatch(path)
       if (Option.isNone(result)) return
       const { ephemeralOwner } = result.value
-      if (ephemeralOwner === session.sessionId || this.former.has(ephemeralOwner)) return
+      if (ephemeralOwner === session.sessionId) return
       const error = new NodeExists({ operation: "advertise", path })
       // One that goes with its session is worth waiting for.
       if (ephemeralOwner === 0n && !Deferred.isDoneUnsafe(this.ready)) return yield* error
@@ -315,28 +315,48 @@ export const make = <A, I, RD, RE, R>(
     const set = (value: A): Effect.Effect<void, ValueEncodeError> =>
       Effect.flatMap(encode(value), (data) => stopped ? Effect.interrupt : Effect.sync(() => advertiser.set(data)))
     const fibers: Array<Fiber.Fiber<void>> = []
+    const ended = Deferred.makeUnsafe<void>()
     const stop = Effect.suspend(() => {
-      if (stopped) return Effect.void
+      if (stopped) return Deferred.await(ended)
       stopped = true
+      Deferred.doneUnsafe(advertiser.ready, Effect.interrupt)
       return Fiber.interruptAll(fibers).pipe(
         Effect.andThen(advertiser.remove),
-        Effect.andThen(Effect.sync(() => advertiser.announce({ _tag: "Ended" })))
+        Effect.andThen(Effect.sync(() => advertiser.announce({ _tag: "Ended" }))),
+        Effect.ensuring(Deferred.succeed(ended, undefined))
       )
     })
     yield* Effect.addFinalizer(() => stop)
-    const fork = <R>(effect: Effect.Effect<void, never, R>) =>
-      Effect.map(
-        Effect.uninterruptible(Effect.forkDetach(Effect.interruptible(effect), { startImmediately: true })),
-        (fiber) => void fibers.push(fiber)
+    /** What it does in the background ends with it, and is not begun after its end. */
+    const fork = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<void, never, R> =>
+      Effect.uninterruptible(Effect.suspend(() =>
+        stopped
+          ? Effect.interrupt
+          : Effect.map(
+            Effect.forkDetach(Effect.interruptible(effect), { startImmediately: true }),
+            (fiber) => void fibers.push(fiber)
+          )
+      ))
+    yield* fork(
+      run(client, advertiser).pipe(
+        Effect.tapCauseIf(Cause.hasDies, (cause) => {
+          Deferred.doneUnsafe(advertiser.ready, Effect.failCause(cause))
+          advertiser.announce({ _tag: "Ended" })
+          return Effect.logError(`${path} is not advertised any more`, cause)
+        }),
+        Effect.withTracerEnabled(false)
       )
-    yield* fork(Effect.withTracerEnabled(run(client, advertiser), false))
+    )
     yield* Effect.onError(Deferred.await(advertiser.ready), () => stop)
     if (follow !== undefined) {
       yield* fork(follow.pipe(
         Stream.runForEach((value) =>
           Effect.catch(set(value), (error) => Effect.logWarning(`not advertised: ${error.message}`))
         ),
-        Effect.tapCauseIf(Cause.hasDies, (cause) => Effect.logWarning(`${path} is not kept up to date any more`, cause))
+        Effect.tapCauseIf(
+          Cause.hasDies,
+          (cause) => Effect.logWarning(`${path} is not kept up to date any more`, cause)
+        )
       ))
     }
     return {
