@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { attempt } from "./support/rigError.ts"
@@ -11,6 +11,7 @@ import {
   modules,
   pages,
   planPage,
+  removeSnippets,
   root,
   runPages,
   runShell,
@@ -26,6 +27,7 @@ const inModules = modules.flatMap((file) => snippetsOf(file, "ts"))
 const snippets = [...inPages, ...inModules]
 
 writeSnippets(snippets)
+afterAll(removeSnippets)
 
 /** An address with a node of its own as root. */
 const freshHosts = Effect.map(Effect.all([shared, freshRoot]), ([{ host, port }, path]) => `${host}:${port}${path}`)

@@ -63,13 +63,16 @@ export const isRun = (snippet: Snippet): boolean => !snippet.info.includes("no-r
 
 const isProgram = ({ code }: Snippet): boolean => code.includes("runMain(")
 
-const folder = new URL("node_modules/.cache/snippets/", root)
+/** Of one's own: somebody else may run the tests at the same time. */
+const folder = new URL(`node_modules/.cache/snippets-${process.pid}/`, root)
 
 const nameOf = ({ where }: Snippet): string => where.replaceAll(/[^\w]+/g, "-")
 
+export const removeSnippets = (): void => rmSync(folder, { recursive: true, force: true })
+
 /** Writes all snippets, each as a module. Here the name of the package stands for its sources, as for users its build. */
 export const writeSnippets = (snippets: ReadonlyArray<Snippet>): void => {
-  rmSync(folder, { recursive: true, force: true })
+  removeSnippets()
   mkdirSync(new URL("node_modules/", folder), { recursive: true })
   // Where a package is found by its name. Its files are where the link leads to, so that Node runs them as they are.
   symlinkSync(fileURLToPath(root), new URL("node_modules/effect-zookeeper", folder), "dir")
