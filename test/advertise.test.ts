@@ -59,7 +59,7 @@ const leaveOldSession = ({ proxy, zk }: Rig, old: bigint) =>
     return { left: sessions[0]!, session }
   })
 
-describe("an advertisement", () => {
+describe.concurrent("an advertisement", () => {
   it.live("is there when it is made, with its data, ACL and parents, and gone with its scope [A31] [A35] [ADV-01]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* advertising()
@@ -258,7 +258,7 @@ describe("an advertisement", () => {
     }))
 })
 
-describe("the end of an advertisement", () => {
+describe.concurrent("the end of an advertisement", () => {
   it.live("without a connection comes at once; the node goes as soon as there is one, in the same session [A35]", () =>
     Effect.gen(function*() {
       for (const sequential of kinds) {
@@ -355,7 +355,7 @@ describe("the end of an advertisement", () => {
     }))
 })
 
-describe("a name that is taken", () => {
+describe.concurrent("a name that is taken", () => {
   it.live("by somebody else's ephemeral node is waited for, and left alone [ADV-05]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* advertising()
@@ -461,7 +461,7 @@ describe("a name that is taken", () => {
     }))
 })
 
-describe("what cannot be advertised", () => {
+describe.concurrent("what cannot be advertised", () => {
   it.live("is an error at the beginning, without a trace [M12-ADV] [ADV-06]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* advertising()
