@@ -4,6 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Layer from "effect/Layer"
 import { create } from "./commands/create.ts"
 import { get } from "./commands/get.ts"
+import { locks } from "./commands/locks.ts"
 import { ls } from "./commands/ls.ts"
 import { rm } from "./commands/rm.ts"
 import { set } from "./commands/set.ts"
@@ -19,7 +20,8 @@ export const jsonFlag = Flag.Boolean("json").pipe(
 
 /** What can be done with nodes, in a shell as well. */
 export const commands = [
-  { group: "Nodes", commands: [ls, tree, get, set, create, rm, stat] }
+  { group: "Nodes", commands: [ls, tree, get, set, create, rm, stat] },
+  { group: "Locks", commands: [locks] }
 ] as const
 
 export const program = Command.make("zk").pipe(
