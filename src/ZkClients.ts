@@ -79,7 +79,8 @@ export interface ZkClients {
   /** The client for a URL as a layer. */
   readonly get: (url: string) => Layer.Layer<ZkClient, ClientError>
   /**
-   * The client for a URL, for the time of a scope. Interruption while it is made ends it, unless others wait for it too.
+   * The client for a URL, for the time of a scope. Interruption ends the waiting; the client is made all the same, for
+   * whoever asks next, unless `idleTimeToLive` is `0` and nobody else waits for it.
    */
   readonly client: (url: string) => Effect.Effect<ZkClient, ClientError, Scope.Scope>
   /**

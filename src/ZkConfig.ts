@@ -190,12 +190,12 @@ export interface Url {
 /**
  * Takes a `zookeeper:` URL apart. Fails with a reason.
  *
- * | URL                                | servers            | path                       |
- * | ---------------------------------- | ------------------ | -------------------------- |
- * | `zookeeper://h1:2181,h2,[::1]/a/b` | these              | `/a/b`                     |
- * | `zookeeper://h1`                   | this one           | from configuration         |
- * | `zookeeper://h1/`                  | this one           | the root                   |
- * | `zookeeper:///a/b`                 | from configuration | `/a/b`                     |
+ * | URL                                | servers            | path                        |
+ * | ---------------------------------- | ------------------ | --------------------------- |
+ * | `zookeeper://h1:2181,h2,[::1]/a/b` | these              | `/a/b`                      |
+ * | `zookeeper://h1`                   | this one           | from configuration          |
+ * | `zookeeper://h1/`                  | this one           | the root                    |
+ * | `zookeeper:///a/b`                 | from configuration | `/a/b`                      |
  * | `zookeeper:./a/b`                  | from configuration | `/a/b` below the configured |
  *
  * `zookeepers:` is the same with TLS; `zookeeper:` leaves TLS to the options. The port is 2181 where none is given.
@@ -282,13 +282,13 @@ export interface Lookup extends Options {
 /**
  * Options from configuration, as applications of asab have it: read when it is run, from any `ConfigProvider`.
  *
- * | what                        | from, in this order                                                                                        |
- * | --------------------------- | ---------------------------------------------------------------------------------------------------------- |
- * | servers                     | URL, `hosts`, `servers` of the section, of `[zookeeper]`, `ASAB_ZOOKEEPER_SERVERS`, `ZK_SERVERS`             |
- * | path (the chroot)           | URL, `chroot` or the one in `hosts`, `path` of the section, of `[zookeeper]`, `defaultPath`, which is `/asab` |
- * | session timeout             | `sessionTimeout`, `timeout` of the section, of `[zookeeper]`                                               |
- * | credentials                 | `auth`, `auth` of the section, of `[zookeeper]`, `ZK_AUTH`; each written `user:password`                   |
- * | TLS                         | `tls`, then `tls`, `tls_ca`, `tls_cert`, `tls_key` of the section, of `[zookeeper]`                        |
+ * | what              | from, in this order                                                                                           |
+ * | ----------------- | ------------------------------------------------------------------------------------------------------------- |
+ * | servers           | URL, `hosts`, `servers` of the section, of `[zookeeper]`, `ASAB_ZOOKEEPER_SERVERS`, `ZK_SERVERS`              |
+ * | path (the chroot) | URL, `chroot` or the one in `hosts`, `path` of the section, of `[zookeeper]`, `defaultPath`, which is `/asab` |
+ * | session timeout   | `sessionTimeout`, `timeout` of the section, of `[zookeeper]`                                                  |
+ * | credentials       | `auth`, `auth` of the section, of `[zookeeper]`, `ZK_AUTH`; each written `user:password`                      |
+ * | TLS               | `tls`, then `tls`, `tls_ca`, `tls_cert`, `tls_key` of the section, of `[zookeeper]`                           |
  *
  * **Details**
  *

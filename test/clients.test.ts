@@ -159,6 +159,28 @@ describe("clients by URL", () => {
       assert.strictEqual(fake.connects.length, 2)
     }))
 
+  it.effect("who is interrupted while a client is made leaves it to others, or ends the attempt [CLIENTS-02]", () =>
+    Effect.gen(function*() {
+      const { borrow, fake, make, wire } = yield* onWire
+      for (const idleTimeToLive of ["1 minute", 0] as const) {
+        const clients = yield* make({ idleTimeToLive })
+        const url = "zookeeper://zk/app"
+        const before = fake.connects.length
+        wire.dead.add("zk:2181")
+        const waiting = yield* Effect.forkScoped(borrow(clients, url), { startImmediately: true })
+        yield* pass(300)
+        yield* Fiber.interrupt(waiting)
+        const attempts = wire.attempts.length
+        yield* pass(3_000)
+        assert.strictEqual(wire.attempts.length > attempts, idleTimeToLive !== 0)
+        wire.dead.clear()
+        const found = yield* Effect.forkScoped(borrow(clients, url))
+        yield* pass(3_000)
+        yield* Fiber.join(found)
+        assert.strictEqual(fake.connects.length, before + 1)
+      }
+    }))
+
   it.effect("what could not be made is made anew for the next who asks [CLIENTS-03]", () =>
     Effect.gen(function*() {
       const { borrow, make, wire } = yield* onWire

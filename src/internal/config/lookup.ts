@@ -38,7 +38,7 @@ interface Place {
 
 const parseHostList = (text: string): Result.Result<Servers, string> =>
   text.includes("/") && !text.includes("@")
-    ? Result.fail("servers have no path: it has a key of its own")
+    ? Result.fail("servers have no path here: that is the key path of a section, or the URL's")
     : parseServers(text)
 
 /** The value is a secret: no reason may repeat any of it. */
