@@ -1,4 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -213,6 +214,22 @@ layer(Open.layer, { excludeTestServices: true })("a server with a certificate", 
 })
 
 layer(Mutual.layer, { excludeTestServices: true })("a server that wants certificates of clients", (it) => {
+  it.effect("is reached by a zookeepers: URL, with files that a section names [ASAB-A10] [CONF-04]", () =>
+    Effect.gen(function*() {
+      const { port } = yield* Mutual
+      const folder = yield* makeFolder({ "ca.pem": authority.cert, "cert.pem": ofClient.cert, "key.pem": ofClient.key })
+      const section = {
+        tls_ca: `${folder}/ca.pem`,
+        tls_cert: `${folder}/cert.pem`,
+        tls_key: `${folder}/key.pem`
+      }
+      const created = yield* Effect.flatMap(ZkClient.ZkClient, (zk) => zk.create("/x")).pipe(
+        Effect.provide(ZkClient.layerUrl(`zookeepers://localhost:${port}/by/url`, { section: "tls:zk" })),
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ "tls:zk": section })))
+      )
+      assert.strictEqual(created.path, "/x")
+    }))
+
   it.effect("takes one that its authority has signed, and knows the client by it [F7] [AUTH-20]", () =>
     Effect.gen(function*() {
       const { port } = yield* Mutual
