@@ -30,7 +30,7 @@ const furnish = ({ client }: Zk) =>
     yield* client.delete(used.path)
     yield* client.create("/locks/permits/locks", "", { parents: true })
     yield* client.setData("/locks/permits", "5")
-    yield* inLine("/locks/permits/leases/_c_d0-lease-", owner("worker-7"))
+    yield* inLine("/locks/permits/leases/_c_b0-lease-", owner("worker-7"))
     yield* inLine("/locks/permits/leases/_c_c1-lease-", owner("worker-8"))
     yield* inLine("/locks/permits/locks/_c_b2-lock-", owner("worker-9"))
     // None of these is a lock.
