@@ -2,6 +2,7 @@
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -103,8 +104,7 @@ const serversOf = Effect.fnUntraced(function*(servers: Option.Option<string>) {
  * As the library reads them, so that `$ZK_AUTH` counts as well; without a path the root is meant. Nothing is created by
  * looking at it.
  */
-const optionsOf = Effect.fnUntraced(function*(input: ConnectionInput) {
-  const servers = yield* serversOf(input.servers)
+const optionsOf = Effect.fnUntraced(function*(input: ConnectionInput, servers: string) {
   const isUrl = /^(zookeepers?:|[a-z]+:\/\/)/i.test(servers)
   return yield* ZkConfig.options({
     ...(isUrl ? { url: servers, defaultPath: "/" } : { hosts: servers, chroot: "/" }),
@@ -117,4 +117,21 @@ const optionsOf = Effect.fnUntraced(function*(input: ConnectionInput) {
   })
 })
 
-export const clientLayer = (input: ConnectionInput) => Layer.unwrap(Effect.map(optionsOf(input), ZkClient.layer))
+const makeClient = (input: ConnectionInput, servers: string) => Effect.flatMap(optionsOf(input, servers), ZkClient.make)
+
+/** For what concerns two ensembles: a client of another one, as the same user and with the same settings. */
+export class Elsewhere extends Context.Service<Elsewhere, {
+  readonly connect: (
+    servers: string
+  ) => Effect.Effect<
+    ZkClient.ZkClient,
+    Effect.Error<ReturnType<typeof makeClient>>,
+    Effect.Services<ReturnType<typeof makeClient>>
+  >
+}>()("effect-zookeeper/cli/Elsewhere") {}
+
+export const clientLayer = (input: ConnectionInput) =>
+  Layer.merge(
+    Layer.effect(ZkClient.ZkClient, Effect.flatMap(serversOf(input.servers), (servers) => makeClient(input, servers))),
+    Layer.succeed(Elsewhere, { connect: (servers) => makeClient(input, servers) })
+  )

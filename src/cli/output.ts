@@ -1,8 +1,10 @@
 /** Where results and remarks go: standard output and standard error, a terminal or a pipe, as text or as JSON. */
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
@@ -69,13 +71,15 @@ export const layer = (
       const capabilities = yield* TerminalCapabilities.TerminalCapabilities
       const isTerminal = yield* stdio.stdoutIsTerminal
       const isNoteTerminal = yield* stdio.stderrIsTerminal
+      const term = yield* Effect.orDie(Config.option(Config.String("TERM")))
       yield* listen
       return {
         isJson: options.isJson,
         columns: isTerminal ? Effect.map(terminal.columns, (columns) => columns || undefined) : Effect.undefined,
         style: capabilities.canColor && !options.isJson ? colored : plain,
         noteStyle: capabilities.canColor && isNoteTerminal ? colored : plain,
-        canAnimate: capabilities.canAnimate && isNoteTerminal,
+        // What the capabilities say of animation is about standard output.
+        canAnimate: isNoteTerminal && !Option.contains(term, "dumb"),
         canPrompt: capabilities.canPrompt,
         write: (text) => writeTo(process.stdout, text),
         remark: (text) => Effect.ignore(writeTo(process.stderr, text))

@@ -2,14 +2,18 @@
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Layer from "effect/Layer"
+import { cp } from "./commands/cp.ts"
 import { create } from "./commands/create.ts"
+import { exportTree } from "./commands/export.ts"
 import { get } from "./commands/get.ts"
+import { importTree } from "./commands/import.ts"
 import { locks } from "./commands/locks.ts"
 import { ls } from "./commands/ls.ts"
 import { rm } from "./commands/rm.ts"
 import { set } from "./commands/set.ts"
 import { stat } from "./commands/stat.ts"
 import { tree } from "./commands/tree.ts"
+import { watch } from "./commands/watch.ts"
 import { clientLayer, connectionFlags } from "./connection.ts"
 import * as Output from "./output.ts"
 
@@ -21,6 +25,7 @@ export const jsonFlag = Flag.Boolean("json").pipe(
 /** What can be done with nodes, in a shell as well. */
 export const commands = [
   { group: "Nodes", commands: [ls, tree, get, set, create, rm, stat] },
+  { group: "Trees", commands: [watch, cp, exportTree, importTree] },
   { group: "Locks", commands: [locks] }
 ] as const
 
