@@ -109,7 +109,10 @@ export interface Options<A, I, RD = never, RE = never, R = never> {
    * may use the same path. The name stays the same in later sessions. Default: `false`.
    */
   readonly sequential?: boolean | undefined
-  /** Of the node. Default: everybody may do everything (`ZkAcl.openAcl`). */
+  /**
+   * Of the node, which this client has to be able to read and to write. Default: everybody may do everything
+   * (`ZkAcl.openAcl`).
+   */
   readonly acl?: ReadonlyArray<Acl> | undefined
 }
 

@@ -146,8 +146,8 @@ describe.concurrent("an advertisement", () => {
           const after = Option.getOrThrow(yield* other.exists(path))
           assert.deepStrictEqual([after.ephemeralOwner, after.czxid], [session, czxid])
           assert.strictEqual((yield* upToDate(ad)).sessionId, session)
-          // It was replaced in one transaction.
-          assert.strictEqual((yield* proxy.stats()).ops["multi"], 1)
+          const transactions = yield* proxy.frames({ op: "multi", direction: "toServer" })
+          assert.deepStrictEqual(transactions.map(({ ops }) => ops.map((op) => op.path)), [[path, path]])
           const node = path.slice(root.length)
           assert.deepStrictEqual(yield* heard(other, events, root), [`NodeDeleted ${node}`, `NodeCreated ${node}`])
         }))
@@ -309,6 +309,22 @@ describe.concurrent("the end of an advertisement", () => {
         }
       }
       assert.isAbove(interrupted, 12)
+    }))
+
+  it.live("while it is still being made ends whoever makes it [ADV-03]", () =>
+    Effect.gen(function*() {
+      const { other, proxy, root, zk } = yield* advertising({ connected: false })
+      yield* proxy.setAccept("refuse")
+      const scope = yield* Scope.make()
+      const making = yield* Effect.forkScoped(
+        Effect.exit(Scope.provide(advertise(zk, `${root}/a`, { value, data: 1, follow: Stream.never }), scope)),
+        { startImmediately: true }
+      )
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.join(making)))
+      yield* proxy.heal
+      yield* zk.sync()
+      assert.isTrue(Option.isNone(yield* other.exists(`${root}/a`)))
     }))
 
   it.live("in the middle of being made anew, or in another session, leaves nothing [A35] [ADV-03] [M11-ADV]", () =>
