@@ -285,7 +285,7 @@ export interface Lookup extends Options {
  * | what              | from, in this order                                                                                           |
  * | ----------------- | ------------------------------------------------------------------------------------------------------------- |
  * | servers           | URL, `hosts`, `servers` of the section, of `[zookeeper]`, `ASAB_ZOOKEEPER_SERVERS`, `ZK_SERVERS`              |
- * | path (the chroot) | URL, `chroot` or the one in `hosts`, `path` of the section, of `[zookeeper]`, `defaultPath`, which is `/asab` |
+ * | path (the chroot) | URL, `chroot` or the one in `hosts`, `path` of the section, of `[zookeeper]`, the one in the variable, `defaultPath`: `/asab` |
  * | session timeout   | `sessionTimeout`, `timeout` of the section, of `[zookeeper]`                                                  |
  * | credentials       | `auth`, `auth` of the section, of `[zookeeper]`, `ZK_AUTH`; each written `user:password`                      |
  * | TLS               | `tls`, then `tls`, `tls_ca`, `tls_cert`, `tls_key` of the section, of `[zookeeper]`                           |

@@ -99,6 +99,24 @@ describe("precedence", () => {
       assert.strictEqual(seen, 32 * 6)
     }))
 
+  it.effect("of the environment: its path belongs to its servers, and comes after those of sections [CONF-06]", () =>
+    Effect.gen(function*() {
+      const env = { ZK_SERVERS: "h1,h2/base" }
+      assert.strictEqual((yield* find({}, env)).chroot, "/base")
+      assert.strictEqual((yield* find({ url: "zookeeper:./a" }, env)).chroot, "/base/a")
+      assert.strictEqual((yield* find({ url: "zookeeper:///a" }, env)).chroot, "/a")
+      assert.strictEqual((yield* find({ url: "zookeeper://h1,h2" }, env)).chroot, "/base")
+      assert.strictEqual((yield* find({ url: "zookeeper://h3" }, env)).chroot, "/asab")
+      assert.strictEqual((yield* find({ hosts: "h3" }, env)).chroot, "/asab")
+      assert.strictEqual((yield* find({ chroot: "/own" }, env)).chroot, "/own")
+      assert.strictEqual((yield* find({}, { ...env, zookeeper: { path: "/section" } })).chroot, "/section")
+      assert.strictEqual((yield* find({}, { ...env, zookeeper: { servers: "h3" } })).chroot, "/asab")
+      // The first variable that is set counts, with all that it says.
+      assert.strictEqual((yield* find({}, { ...env, ASAB_ZOOKEEPER_SERVERS: "h1,h2" })).chroot, "/asab")
+      const { auth } = yield* find({}, { ...env, ZK_AUTH: "ann:x" })
+      assert.strictEqual(auth?.length, 1)
+    }))
+
   it.effect("of a section of any name, with a path alone: servers of the default one [ASAB-A4]", () =>
     Effect.gen(function*() {
       const configuration = { "my:zk": { path: "/library" }, zookeeper: { servers: "h1,h2", path: "/other" } }
@@ -214,7 +232,7 @@ describe("values", () => {
     ["[zookeeper] servers", { zookeeper: { servers: ["h", "h:port"] }, ZK_SERVERS: "h" }],
     ["ASAB_ZOOKEEPER_SERVERS", { ASAB_ZOOKEEPER_SERVERS: "h:65536", ZK_SERVERS: "h" }],
     ["ZK_SERVERS", { ZK_SERVERS: "h:-1" }],
-    ["ZK_SERVERS", { ZK_SERVERS: "h/with/a/path" }],
+    ["ZK_SERVERS", { ZK_SERVERS: "h/with//a/path" }],
     ["[my:zk] path", { "my:zk": { path: "/a/../b" }, ZK_SERVERS: "h" }],
     ["[zookeeper] path", { zookeeper: { path: "./a" }, ZK_SERVERS: "h" }],
     ["[my:zk] timeout", { "my:zk": { timeout: "5 bananas" }, ZK_SERVERS: "h" }],

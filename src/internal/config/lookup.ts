@@ -70,10 +70,13 @@ const section = (name: string): Place => {
 
 const variables = ["ASAB_ZOOKEEPER_SERVERS", "ZK_SERVERS"]
 
+/** Of these a whole connection string may be there: its path belongs to its servers. */
+const address = first(variables.map((name) => parsed(name, list([name]), parseConnectionString)))
+
 const environment: Place = {
   name: variables.join(", "),
-  servers: first(variables.map((name) => parsed(name, list([name]), parseHostList))),
-  path: none,
+  servers: Config.map(address, Option.map(({ servers }) => servers)),
+  path: Config.map(address, Option.flatMap(({ chroot }) => Option.fromUndefinedOr(chroot))),
   timeout: none,
   auth: auth("ZK_AUTH", ["ZK_AUTH"]),
   tls: none
@@ -129,8 +132,8 @@ const url = (lookup: Lookup): Config.Config<Url | undefined> =>
 
 export const options = (lookup: Lookup = {}): Config.Config<Options> => {
   const { defaultPath: lastPath = defaultPath, section: named = defaultSection, url: _, ...rest } = lookup
-  const places = [...new Set([named, defaultSection])].map(section)
-  places.push(environment)
+  const sections = [...new Set([named, defaultSection])].map(section)
+  const places = [...sections, environment]
 
   const put = (url: Url | undefined, own: { servers: Option.Option<Servers>; path: Option.Option<string> }) => {
     const servers: Config.Config<Servers> = Config.flatMap(
@@ -141,20 +144,27 @@ export const options = (lookup: Lookup = {}): Config.Config<Options> => {
       ]),
       (found) => Option.isSome(found) ? Config.succeed(found.value) : noServers(named, places)
     )
-    const configured: Config.Config<string> = Config.flatMap(
-      first([Config.succeed(own.path), ...places.map((place) => place.path)]),
-      (found) => Option.isSome(found) ? Config.succeed(found.value) : check("defaultPath", normalizePath(lastPath))
-    )
-    const chroot = url?.path === undefined
-      ? configured
-      : url.relative
-      ? Config.map(configured, (base) => below(base, url.path ?? "/"))
-      : Config.succeed(url.path)
+    const configured = (servers: Servers): Config.Config<string> =>
+      Config.flatMap(
+        first([
+          Config.succeed(own.path),
+          ...sections.map((place) => place.path),
+          beside(servers, [environment], (place) => place.path)
+        ]),
+        (found) => Option.isSome(found) ? Config.succeed(found.value) : check("defaultPath", normalizePath(lastPath))
+      )
+    const chroot = (servers: Servers): Config.Config<string> => {
+      const path = url?.path
+      if (path === undefined) return configured(servers)
+      return url?.relative === true
+        ? Config.map(configured(servers), (base) => below(base, path))
+        : Config.succeed(path)
+    }
 
     return Config.flatMap(servers, (servers): Config.Config<Options> =>
       Config.map(
         Config.all({
-          chroot,
+          chroot: chroot(servers),
           sessionTimeout: given(rest.sessionTimeout, first(places.map((place) => place.timeout))),
           auth: given(rest.auth, beside(servers, places, (place) => place.auth)),
           tls: given(rest.tls, beside(servers, places, (place) => place.tls))
