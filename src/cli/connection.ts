@@ -93,7 +93,11 @@ const tlsOf = Effect.fnUntraced(function*({ tls, tlsCa, tlsCert, tlsKey }: Conne
 })
 
 const serversOf = Effect.fnUntraced(function*(servers: Option.Option<string>) {
-  if (Option.isSome(servers)) return servers.value
+  if (Option.isSome(servers)) {
+    if (servers.value.trim() !== "") return servers.value
+    // An unset variable of a script must not mean other servers.
+    return yield* new CommandFailed({ reason: "usage", message: "--servers is empty" })
+  }
   return yield* Config.String("ZK_SERVERS").pipe(
     Config.orElse(() => Config.String("ASAB_ZOOKEEPER_SERVERS")),
     Config.withDefault("127.0.0.1:2181")
