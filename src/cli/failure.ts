@@ -83,6 +83,12 @@ export const failureOf = (error: unknown): Failure => {
   return { error: tag, message, exitCode: reasons[tag] === undefined ? code : exitCodes[reasons[tag]] }
 }
 
+/** Of another error, for a complaint of the command's own. */
+export const reasonOf = (error: unknown): CommandFailed["reason"] => {
+  const { exitCode } = failureOf(error)
+  return CommandFailed.fields.reason.literals.find((reason) => exitCodes[reason] === exitCode) ?? "failed"
+}
+
 /** What ends the program with the code of a failure that has been told. */
 export class Told extends Schema.TaggedError<Told>()("Told", { exitCode: Schema.Number }) {
   override get [Runtime.errorExitCode](): number {
