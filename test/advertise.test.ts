@@ -14,8 +14,7 @@ import * as ZkTransaction from "../src/ZkTransaction.ts"
 import { advertise, advertising, becomesState, seenAs, upToDate } from "./support/advertising.ts"
 import { expireSession, expireThrough } from "./support/expire.ts"
 import { failsWith } from "./support/failsWith.ts"
-import type { ConnectResponse } from "./support/records.ts"
-import { encodeConnectResponse } from "./support/records.ts"
+import { leaveSession } from "./support/leftBehind.ts"
 import { shared } from "./support/shared.ts"
 import { recordStates } from "./support/states.ts"
 import { warnings } from "./support/typedNodes.ts"
@@ -41,23 +40,6 @@ const disconnected = (rig: Rig) =>
   })
 
 type Rig = Effect.Success<ReturnType<typeof advertising>>
-
-/**
- * The client is told that its session is over, which it is not: the server has just resumed it. Gives it, for somebody to
- * end it, once there is the next.
- */
-const leaveOldSession = ({ proxy, zk }: Rig, old: bigint) =>
-  Effect.gen(function*() {
-    const sessions: ReadonlyArray<ConnectResponse> = proxy.events.flatMap((event) =>
-      event.type === "frame" && event.session?.sessionId === old ? [event.session] : []
-    )
-    const over = { protocolVersion: 0, timeout: 0, sessionId: 0n, password: Buffer.alloc(16), readOnly: false }
-    const lie = yield* proxy.rule({ kind: "connected" }, { replace: () => encodeConnectResponse(over) })
-    yield* proxy.cutAll
-    yield* lie.fired
-    const session = yield* newSession(zk, old)
-    return { left: sessions[0]!, session }
-  })
 
 describe.concurrent("an advertisement", () => {
   it.live("is there when it is made, with its data, ACL and parents, and gone with its scope [A31] [A35] [ADV-01]", () =>
@@ -135,7 +117,7 @@ describe.concurrent("an advertisement", () => {
           const { path, sessionId } = yield* upToDate(ad)
           // Everything that happens to the node from now on.
           const events = yield* other.subscribe(path, "persistent")
-          const { left, session } = yield* leaveOldSession(rig, sessionId)
+          const { left, session } = yield* leaveSession(rig, sessionId)
           yield* states.await("Expired")
           yield* seenAs(other, path, is(session, "1"))
           assert.deepStrictEqual(yield* childrenOf(other, root), [path.slice(root.length + 1)])
@@ -427,7 +409,7 @@ describe.concurrent("a name that is taken", () => {
           })
           const ad = yield* advertise(zk, `${root}/run/a`, { value, data: 1, sequential })
           const { path, sessionId } = yield* upToDate(ad)
-          const { left, session } = yield* leaveOldSession(rig, sessionId)
+          const { left, session } = yield* leaveSession(rig, sessionId)
           if (!sequential) {
             yield* becomesState(ad, (state) => state._tag === "Pending" && Option.isSome(state.error))
             yield* expireSession(port, left)

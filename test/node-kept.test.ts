@@ -10,12 +10,13 @@ import * as ZkAcl from "../src/ZkAcl.ts"
 import * as ZkClient from "../src/ZkClient.ts"
 import type * as ZkNode from "../src/ZkNode.ts"
 import * as ZkTransaction from "../src/ZkTransaction.ts"
-import { expireThrough } from "./support/expire.ts"
+import { expireSession, expireThrough } from "./support/expire.ts"
 import { failsWith } from "./support/failsWith.ts"
+import { leaveSession } from "./support/leftBehind.ts"
 import { pair, proxiedPair } from "./support/mirroring.ts"
 import { freshRoot, shared } from "./support/shared.ts"
 import { keptNumber, stateBecomes, throttled, typedNode, valueBecomes } from "./support/typedNodes.ts"
-import { newSession, sessionOf } from "./support/watching.ts"
+import { heard, newSession, sessionOf } from "./support/watching.ts"
 
 const value = Schema.Number
 
@@ -72,6 +73,27 @@ describe("a node that is kept", () => {
       }))
       assert.isTrue(Option.isNone(yield* other.exists(path)))
       assert.isTrue(Option.isSome(yield* other.exists(`${root}/a`)))
+    }))
+
+  it.live("of a new session replaces at once what the old one has left, which lives on [T73] [NODE-KEPT-LEFT]", () =>
+    Effect.gen(function*() {
+      const rig = yield* proxiedPair()
+      const { other, port, proxy, root, zk } = rig
+      const path = `${root}/a`
+      const scope = yield* Scope.make()
+      const node = yield* Scope.provide(keptNumber(zk, path), scope)
+      yield* node.set(2)
+      const events = yield* other.subscribe(path, "persistent")
+      const { left, session } = yield* leaveSession(rig, yield* sessionOf(zk))
+      assert.strictEqual(yield* isOf(other, path, session), 2)
+      yield* expireSession(port, left)
+      assert.deepStrictEqual(yield* heard(other, events, root), ["NodeDeleted /a", "NodeCreated /a"])
+      const transactions = yield* proxy.frames({ op: "multi", direction: "toServer" })
+      assert.deepStrictEqual(transactions.map(({ ops }) => ops.map((op) => op.path)), [[path, path]])
+      yield* node.set(3)
+      assert.strictEqual(yield* isOf(other, path, session), 3)
+      yield* Scope.close(scope, Exit.void)
+      yield* isGone(other, path)
     }))
 
   it.live("waits for the node of somebody else to go, and leaves it alone [PN-01] [PN-03]", () =>

@@ -13,6 +13,7 @@ import { NodeExists } from "../../ZkError.ts"
 import type { MirrorNode } from "../../ZkMirror.ts"
 import type { ZkSession } from "../../ZkSession.ts"
 import type { Stat } from "../../ZkStat.ts"
+import * as ZkTransaction from "../../ZkTransaction.ts"
 import { backOff, maxTries } from "../contention.ts"
 import { isPassing } from "../passing.ts"
 
@@ -34,8 +35,13 @@ export interface Keeper {
 /** How long to wait before what has failed is tried again. */
 const again = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("15 seconds")]).pipe(Schedule.jittered)
 
+/** How often others may write to a node that is about to be replaced. */
+const maxReplacements = 8
+
 class Kept {
   private session: ZkSession | undefined
+  /** All of this client's that the node may have been made in. */
+  private readonly sessions = new Set<bigint>()
   /** What the node is to hold, and the transaction that it is known from. */
   private data: Uint8Array | null
   private mzxid = -1n
@@ -65,22 +71,64 @@ class Kept {
     this.mzxid = stat.mzxid
   }
 
+  private enter(session: ZkSession): void {
+    this.session = session
+    this.sessions.add(session.sessionId)
+  }
+
+  private onMade(data: Uint8Array | null, stat: Stat): Stat {
+    // Servers that have lost everything begin anew.
+    this.mzxid = -1n
+    this.onSeen({ data, stat })
+    return stat
+  }
+
   /** Gives the node as it was made, or nothing if there is one already. By default with what it is to hold. */
   readonly create = (data?: Uint8Array): Effect.Effect<Stat | undefined, CreateError> =>
     Effect.flatMap(this.client.session, (session) => {
-      this.session = session
+      this.enter(session)
       const initial = data ?? this.data
       const options = { mode: "ephemeral", acl: this.acl, parents: true, idempotent: true } as const
       return session.client.create(this.path, initial, options).pipe(
-        Effect.map(({ stat }) => {
-          // Servers that have lost everything begin anew.
-          this.mzxid = -1n
-          this.onSeen({ data: initial, stat: stat! })
-          return stat
-        }),
-        Effect.catchTag("NodeExists", () => Effect.succeed(undefined))
+        Effect.map(({ stat }) => this.onMade(initial, stat!)),
+        Effect.catchTag("NodeExists", () => this.replace(session, initial, 1))
       )
     })
+
+  /**
+   * What an earlier session has left stays for as long as servers know that session, though for us it is over, and goes
+   * without a word. Replaced in one transaction, so that there is no moment without a node. Gives it if that was done.
+   */
+  private replace(
+    session: ZkSession,
+    data: Uint8Array | null,
+    tries: number
+  ): Effect.Effect<Stat | undefined, CreateError> {
+    const { client, sessionId } = session
+    // Nearly always this is the first.
+    if (this.sessions.size < 2) return Effect.succeed(undefined)
+    return Effect.flatMap(client.exists(this.path), (found) => {
+      if (Option.isNone(found)) return Effect.succeed(undefined)
+      const { ephemeralOwner, version } = found.value
+      if (ephemeralOwner === sessionId || !this.sessions.has(ephemeralOwner)) return Effect.succeed(undefined)
+      return client.multi([
+        ZkTransaction.delete(this.path, { version }),
+        ZkTransaction.create(this.path, data, { mode: "ephemeral", acl: this.acl })
+      ]).pipe(
+        Effect.andThen(client.exists(this.path)),
+        Effect.map((made) => Option.isSome(made) && this.isOwn(made.value) ? this.onMade(data, made.value) : undefined),
+        Effect.catchTag("MultiFailed", ({ cause: { _tag } }) => {
+          const isWrittenTo = _tag === "BadVersion" && tries < maxReplacements
+          return isWrittenTo ? this.replace(session, data, tries + 1) : Effect.succeed(undefined)
+        })
+      )
+    })
+  }
+
+  readonly replaceLeft = Effect.flatMap(Effect.suspend(() => this.client.session), (session) => {
+    this.enter(session)
+    return this.replace(session, this.data, 1)
+  })
 
   readonly write = (data: Uint8Array) =>
     Effect.suspend(() =>
@@ -160,6 +208,20 @@ export const keep = (
       // Why it has ended was logged, unless that is the end of the client, of which its users hear by other ways.
       Effect.ignore,
       // Ahead of the finalizer above, so that nothing is made after the end.
+      Effect.forkScoped({ startImmediately: true })
+    )
+
+    // Nothing has happened to such a node, so that the copy does not tell of it.
+    yield* client.stateChanges.pipe(
+      Stream.filter((state) => state._tag === "Connected"),
+      Stream.changesWith((a, b) => a.sessionId === b.sessionId),
+      Stream.runForEach(() =>
+        inTurn(kept.replaceLeft).pipe(
+          Effect.retry({ schedule: again, while: isPassing }),
+          // Without it, or in a session after this one, the node is made when the old one has gone.
+          Effect.ignore
+        )
+      ),
       Effect.forkScoped({ startImmediately: true })
     )
 
