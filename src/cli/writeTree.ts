@@ -11,7 +11,7 @@ import { openAcl } from "../ZkAcl.ts"
 import type { CreateError, ZkClient } from "../ZkClient.ts"
 import type { BadVersion, SessionError } from "../ZkError.ts"
 import { isRetryable, maybeApplied, NodeExists, RequestTooLarge } from "../ZkError.ts"
-import { CommandFailed, exitCodes, failureOf } from "./failure.ts"
+import { CommandFailed, reasonOf } from "./failure.ts"
 import { printable } from "./printable.ts"
 import type { Progress } from "./progress.ts"
 import { plural } from "./stat.ts"
@@ -140,12 +140,17 @@ const compare = (zk: ZkClient, { at, node }: Step, withAcl: boolean) =>
     Effect.catch(() => Effect.succeed("unknown" as const))
   )
 
+/** What is as it should be is not written: nobody is told of a change that is none, and no rights are needed for it. */
 const overwrite = Effect.fnUntraced(function*(zk: ZkClient, { at, node }: Step, withAcl: boolean) {
-  yield* zk.setData(at, node.data)
-  if (!withAcl) return
   const wanted = node.acl ?? openAcl
-  const { acl } = yield* zk.getAcl(at)
-  if (!isSameAcl(acl, wanted)) yield* zk.setAcl(at, wanted)
+  const isSameDatum = yield* zk.getData(at).pipe(
+    Effect.map(({ data }) => isSameBytes(data, node.data)),
+    Effect.catchTag("NoAuth", () => Effect.succeed(false))
+  )
+  if (!isSameDatum) yield* zk.setData(at, node.data)
+  const isAsWanted = !withAcl || isSameAcl((yield* zk.getAcl(at)).acl, wanted)
+  if (!isAsWanted) yield* zk.setAcl(at, wanted)
+  return isSameDatum && isAsWanted ? "unchanged" : "overwritten"
 })
 
 export interface WriteOptions {
@@ -154,7 +159,16 @@ export interface WriteOptions {
   readonly acl: boolean
 }
 
-type Written = "created" | "overwritten" | "skipped"
+export interface Tally {
+  readonly created: number
+  readonly overwritten: number
+  /** Were there already, just like that. */
+  readonly unchanged: number
+  /** Were there already, and were left alone. */
+  readonly skipped: number
+}
+
+type Written = keyof Tally
 
 const writeNode = Effect.fnUntraced(function*(
   zk: ZkClient,
@@ -168,12 +182,15 @@ const writeNode = Effect.fnUntraced(function*(
   let lost: WriteError | undefined
   for (let round = 1;; round++) {
     if (action === "skip") return "skipped"
-    const attempt: Result.Result<void, WriteError> = yield* Effect.result<void, WriteError, never>(
+    const attempt: Result.Result<Written, WriteError> = yield* Effect.result<Written, WriteError, never>(
       action === "create"
-        ? Effect.asVoid(zk.create(at, node.data, { acl: node.acl, parents: isTop, idempotent: true }))
+        ? Effect.as(zk.create(at, node.data, { acl: node.acl, parents: isTop, idempotent: true }), "created")
         : overwrite(zk, step, withAcl)
     )
-    if (attempt._tag === "Success") return action === "create" ? "created" : "overwritten"
+    if (attempt._tag === "Success") {
+      // An earlier try may have been what has made it so.
+      return attempt.success === "unchanged" && lost !== undefined ? "overwritten" : attempt.success
+    }
     const error = attempt.failure
     if (round === maxTries) return yield* (lost ?? error)
     if (isInDoubt(error)) {
@@ -193,19 +210,6 @@ const writeNode = Effect.fnUntraced(function*(
   }
 })
 
-export interface Tally {
-  readonly created: number
-  readonly overwritten: number
-  readonly skipped: number
-}
-
-const reasons = ["usage", "missing", "conflict", "forbidden", "unreachable", "unknown"] as const
-
-const reasonOf = (error: unknown): CommandFailed["reason"] => {
-  const { exitCode } = failureOf(error)
-  return reasons.find((reason) => exitCodes[reason] === exitCode) ?? "failed"
-}
-
 /** After the first failure nothing more is begun, and what has been begun is waited for: so that the account is right. */
 export const writeTree = (
   zk: ZkClient,
@@ -214,12 +218,12 @@ export const writeTree = (
   progress: Progress
 ): Effect.Effect<Tally, CommandFailed> =>
   Effect.suspend(() => {
-    const tally = { created: 0, overwritten: 0, skipped: 0 }
+    const tally = { created: 0, overwritten: 0, unchanged: 0, skipped: 0 }
     const total = steps.filter(({ action }) => action !== "skip").length
     const underWay = new Set<Step>()
     const doubtful: Array<Step> = []
     let failure: { readonly error: WriteError; readonly step: Step } | undefined
-    const written = () => tally.created + tally.overwritten
+    const written = () => tally.created + tally.overwritten + tally.unchanged
     const write = (step: Step) =>
       Effect.suspend(() => {
         if (failure !== undefined) return Effect.void
@@ -250,8 +254,10 @@ export const writeTree = (
       const hint = error._tag === "NoAuth" && step.action === "create"
         ? " (the ACL of its parent, which may have come with it, does not allow it: --user, or --no-acl)"
         : ""
-      const message = `${printable(error.message)}${hint}; ${account()}${doubt}${again}`
-      return new CommandFailed({ reason: reasonOf(error), message })
+      const reason = reasonOf(error)
+      const mayGoOn = reason === "unreachable" || reason === "unknown"
+      const message = `${printable(error.message)}${hint}; ${account()}${doubt}${mayGoOn ? again : ""}`
+      return new CommandFailed({ reason, message })
     }
     const interrupted = Effect.suspend(() => {
       const doubt = underWay.size === 0 ? "" : `, and up to ${underWay.size} more that were under way`
@@ -266,10 +272,11 @@ export const writeTree = (
     }).pipe(Effect.onInterrupt(() => interrupted))
   })
 
-/** In words: `12 nodes` or `3 nodes, 2 overwritten, 1 left alone`. */
-export const tallyText = ({ created, overwritten, skipped }: Tally): string =>
+/** In words: `12 new nodes` or `3 new nodes, 2 overwritten, 1 left alone`. */
+export const tallyText = ({ created, overwritten, skipped, unchanged }: Tally): string =>
   [
     plural(created, "new node"),
     ...(overwritten === 0 ? [] : [`${overwritten} overwritten`]),
+    ...(unchanged === 0 ? [] : [`${unchanged} as wanted already`]),
     ...(skipped === 0 ? [] : [`${skipped} left alone`])
   ].join(", ")

@@ -104,27 +104,22 @@ const watchTree = Effect.fnUntraced(function*(root: string, depth: number | unde
 
 const paints = { present: "faint", added: "good", changed: "warning", removed: "bad" } as const
 
-/** In a pipe; a terminal has its own end. */
+/** In a pipe, which has no width. */
 const longestPreview = 200
 
-const line = (
-  { isOther, node, path, what }: Seen,
-  at: DateTime.Utc,
-  width: number | undefined,
-  output: OutputShape
-) => {
+const line = ({ isOther, node, path, what }: Seen, at: DateTime.Utc, width = Infinity, { style }: OutputShape) => {
   const { data, stat } = node
-  const name = truncate(printable(path), width === undefined ? Infinity : Math.max(16, Math.floor(width / 2)), "middle")
+  const head = `${time(at)}  ${what.padEnd(7)}  `
   const facts = what === "removed"
     ? ""
     : `  v${stat.version}  ${bytes(stat.dataLength)}${isOther === true ? "  made anew" : ""}`
-  const begin = `${time(at)}  ${what.padEnd(7)}  ${name}${facts}`
-  const room = width === undefined ? longestPreview : width - CliOutput.displayWidth(begin) - 2
-  const data_ = what === "removed" || room < 8 ? "" : preview(data, room)
-  const painted = `${output.style.faint(time(at))}  ${output.style[paints[what]](what.padEnd(7))}  ${name}${
-    output.style.faint(facts)
-  }`
-  return data_ === "" ? painted : `${painted}  ${data_}`
+  const left = width - head.length - facts.length
+  // The data is to be seen as well.
+  const name = truncate(printable(path), Math.max(Math.min(left, 16), Math.floor(left * 2 / 3)), "middle")
+  const room = left - CliOutput.displayWidth(name) - 2
+  const shown = what === "removed" || room < 8 ? "" : preview(data, Math.min(room, longestPreview))
+  const painted = `${style.faint(time(at))}  ${style[paints[what]](what.padEnd(7))}  ${name}${style.faint(facts)}`
+  return shown === "" ? painted : `${painted}  ${shown}`
 }
 
 const tell = (seen: Seen) =>
@@ -148,7 +143,8 @@ const tell = (seen: Seen) =>
 
 const whatIsWatched = (path: string, { present, unreadable }: Watched, isTree: boolean): string => {
   const isThere = present.length > 0
-  const below = isTree && isThere ? ` and ${plural(present.length - 1, "node")} below it` : ""
+  const count = present.length - 1
+  const below = isTree && isThere ? ` and ${count === 0 ? "what comes" : plural(count, "node")} below it` : ""
   const closed = unreadable.length === 0 ? "" : `; ${plural(unreadable.length, "node")} cannot be read`
   return `watching ${printable(path)}${below}${isThere ? "" : ", which is not there yet"}${closed}`
 }
