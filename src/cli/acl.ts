@@ -52,11 +52,18 @@ export const parseAcl = (text: string): Result.Result<ReadonlyArray<Acl>, string
   return Result.succeed(list)
 }
 
+/** What is wrong with a list, of whose entries there may be many. */
+export const aclProblem = (text: string): string =>
+  Result.match(parseAcl(text), {
+    onFailure: (reason) => reason.includes(text) ? reason : `${JSON.stringify(text)}: ${reason}`,
+    onSuccess: () => ""
+  })
+
 export const aclFlag = Flag.String("acl").pipe(
   Flag.withMetavar("list"),
   Flag.filterMap(
     (text) => Result.getSuccess(parseAcl(text)),
-    (text) => `${Result.match(parseAcl(text), { onFailure: (reason) => reason, onSuccess: () => "" })}`
+    aclProblem
   ),
   Flag.optional,
   Flag.withDescription("Who may do what: world:anyone:r,digest:user:hash=:cdrwa. Default: everybody everything")

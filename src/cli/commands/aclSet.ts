@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { Acl } from "../../ZkAcl.ts"
 import { ZkClient } from "../../ZkClient.ts"
-import { aclJson, formatAcl, parseAcl } from "../acl.ts"
+import { aclJson, aclProblem, formatAcl, parseAcl } from "../acl.ts"
 import { confirm, yesFlag } from "../ask.ts"
 import { CommandFailed, reasonOf } from "../failure.ts"
 import { ifVersionFlag } from "../ifVersion.ts"
@@ -46,7 +46,8 @@ const setAll = Effect.fnUntraced(function*(at: string, acl: ReadonlyArray<Acl>, 
       yield* note(noteStyle.warning(`${printable(path)}: what is below may not be read, and stays`))
     }
   }
-  yield* confirm(`Set the ACL of ${printable(at)} and ${plural(nodes.length - 1, "node")} below it?`, yes)
+  const below = nodes.length === 1 ? "" : ` and ${plural(nodes.length - 1, "node")} below it`
+  yield* confirm(`Set the ACL of ${printable(at)}${below}?`, yes)
   const refused: Array<string> = []
   let [set, vanished, unsure] = [0, 0, 0]
   let failure: { readonly _tag: string; readonly message: string } | undefined
@@ -89,7 +90,7 @@ export const aclSet = Command.make("set", {
   acl: Argument.String("acl").pipe(
     Argument.filterMap(
       (text) => Result.getSuccess(parseAcl(text)),
-      (text) => Result.match(parseAcl(text), { onFailure: (reason) => reason, onSuccess: () => "" })
+      aclProblem
     ),
     Argument.withDescription("Who may do what: world:anyone:r,digest:user:hash=:cdrwa")
   ),
