@@ -1,6 +1,7 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { bundled } from "./support/cli.ts"
 import { attempt } from "./support/rigError.ts"
 import { freshRoot, shared } from "./support/shared.ts"
 import type { Outcome } from "./support/snippetRunner.ts"
@@ -122,12 +123,17 @@ describe("snippets", () => {
       ])
     }), 60_000)
 
-  const inShell = byFile(pages.flatMap((file) => snippetsOf(file, "console")))
+  /** What goes otherwise than the shell blocks of a page say. */
+  const inShell = (list: ReadonlyArray<Snippet>) =>
+    Effect.gen(function*() {
+      const [zk, hosts] = yield* Effect.all([bundled, freshHosts])
+      return yield* attempt("shell", () => runShell(zk, hosts, list))
+    })
 
   it.live("in the shell print what they say [EX-07]", () =>
     Effect.gen(function*() {
-      const problems = yield* Effect.forEach(inShell, ([, list = []]) =>
-        Effect.flatMap(freshHosts, (hosts) => attempt("shell", () => runShell(hosts, list))), { concurrency: 2 })
+      const blocks = byFile(pages.flatMap((file) => snippetsOf(file, "console")))
+      const problems = yield* Effect.forEach(blocks, ([, list = []]) => inShell(list), { concurrency: 2 })
       assert.deepStrictEqual(problems.flat(), [])
     }), 60_000)
 
@@ -144,11 +150,7 @@ describe("snippets", () => {
         "$ zk get /missing",
         "$ true"
       ].join("\n")
-      const hosts = yield* freshHosts
-      const problems = yield* attempt(
-        "shell",
-        () => runShell(hosts, [{ file: "wrong", where: "wrong", info: [], code }])
-      )
+      const problems = yield* inShell([{ file: "wrong", where: "wrong", info: [], code }])
       assert.deepStrictEqual(problems.map((problem) => problem.split("\n")[0]), [
         "wrong: zk get /a",
         "wrong: zk get /missing"

@@ -36,7 +36,7 @@ const makeBundle = async () => {
 let making: Promise<string> | undefined
 
 /** Once a worker: its tests may well start at the same time. */
-const bundled = attempt("the bundle", () => making ??= makeBundle())
+export const bundled = attempt("the bundle", () => making ??= makeBundle())
 
 export interface Ran {
   /** 128 and more: ended by a signal. */

@@ -168,8 +168,6 @@ export const runPages = async (pages: ReadonlyArray<Page>): Promise<ReadonlyArra
 
 // -- the shell --------------------------------------------------------------------------------------------------------
 
-const cli = fileURLToPath(new URL("src/cli.ts", root))
-
 interface Step {
   readonly command: string
   readonly output: ReadonlyArray<string>
@@ -204,11 +202,18 @@ const isLine = (expected: string, line: string): boolean => {
 
 const mark = "--- end of step ---"
 
-/** Runs the shell blocks of a page one after the other in one shell. Gives what went otherwise than it says there. */
-export const runShell = async (hosts: string, snippets: ReadonlyArray<Snippet>): Promise<ReadonlyArray<string>> => {
+/**
+ * Runs the shell blocks of a page one after the other in one shell, with the program that `zk` is. Gives what went
+ * otherwise than it says there.
+ */
+export const runShell = async (
+  zk: string,
+  hosts: string,
+  snippets: ReadonlyArray<Snippet>
+): Promise<ReadonlyArray<string>> => {
   const steps = snippets.flatMap(({ code, where }) => stepsOf(code).map((step) => ({ ...step, where })))
   const script = [
-    `zk() { ${JSON.stringify(process.execPath)} ${JSON.stringify(cli)} "$@"; }`,
+    `zk() { ${JSON.stringify(process.execPath)} ${JSON.stringify(zk)} "$@"; }`,
     ...steps.map(({ command }) => `${command}\necho '${mark}'`)
   ]
   const { stdout } = await exec("bash", ["-c", `exec 2>&1\n${script.join("\n")}`], {
