@@ -105,14 +105,17 @@ export const makePresenter = (options: PresenterOptions): CliOutput.Presenter =>
   }
 }
 
-/** For a program; commands can be tried out with less effort than a wizard takes. */
-export const withPresenter = (presenter: CliOutput.Presenter) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  effect.pipe(
-    Effect.provideService(CliOutput.Presenter, presenter),
-    Effect.provideService(
-      CliConfig.CliConfig,
-      CliConfig.make({
-        builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
-      })
+/** What every command of the program has. A wizard is not worth its line: help says as much. */
+const ofProgram: ReadonlyArray<GlobalFlag.BuiltIn> = [
+  GlobalFlag.Help,
+  GlobalFlag.Version,
+  GlobalFlag.Completions,
+  GlobalFlag.LogLevel
+]
+
+export const withPresenter =
+  (presenter: CliOutput.Presenter, builtIns = ofProgram) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    effect.pipe(
+      Effect.provideService(CliOutput.Presenter, presenter),
+      Effect.provideService(CliConfig.CliConfig, CliConfig.make({ builtIns }))
     )
-  )

@@ -5,6 +5,7 @@ import * as Stream from "effect/Stream"
 import { ZkClient } from "../ZkClient.ts"
 import type { SessionState } from "../ZkState.ts"
 import { note, Output } from "./output.ts"
+import { Shell } from "./shell/state.ts"
 import type { Style } from "./style.ts"
 
 interface Seen {
@@ -37,6 +38,8 @@ export const tellStates = (
 ): Effect.Effect<void, never, ZkClient | Output | Scope.Scope> =>
   Effect.gen(function*() {
     const zk = yield* ZkClient
+    // It tells of it itself.
+    if ((yield* Shell).client === zk) return
     const { noteStyle } = yield* Output
     yield* zk.stateChanges.pipe(
       Stream.mapAccum((): Seen => ({ trouble: "none" }), (seen, state) => tell(seen, state, noteStyle)),
