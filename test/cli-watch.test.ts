@@ -119,7 +119,7 @@ describe("zk watch", () => {
       yield* client.delete("/app/marker")
       yield* tree.awaitText(/removed[^]*removed/)
       yield* node.awaitText(`"data":"2"`)
-      assert.sameMembers(pathsOf(tree), [
+      assert.sameMembers([...pathsOf(tree)], [
         "changed /app/changes",
         "removed /app/goes",
         "added /app/comes",

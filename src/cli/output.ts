@@ -94,7 +94,14 @@ export const print = (...lines: ReadonlyArray<string>): Effect.Effect<void, Outp
 /** Large numbers are ids, which ZooKeeper writes as hexadecimal. */
 const replacer = (_: string, value: unknown) => typeof value === "bigint" ? toHex(value) : value
 
-export const toJson = (value: unknown): string => JSON.stringify(value, replacer)
+/** What JSON allows in texts as it is, and terminals should not get. */
+const unsafe = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+
+export const toJson = (value: unknown): string =>
+  JSON.stringify(value, replacer).replaceAll(
+    unsafe,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
 
 /** A result as one line of JSON. */
 export const printJson = (value: unknown): Effect.Effect<void, OutputClosed, Output> => print(toJson(value))
