@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { agesAt } from "../src/cli/commands/locksShow.ts"
 import * as ZkLock from "../src/ZkLock.ts"
 import * as ZkSemaphore from "../src/ZkSemaphore.ts"
 import { makeZk, matchesSnapshot, type Zk } from "./support/cli.ts"
@@ -33,6 +34,9 @@ const furnish = ({ client }: Zk) =>
     yield* inLine("/locks/permits/leases/_c_b0-lease-", owner("worker-7"))
     yield* inLine("/locks/permits/leases/_c_c1-lease-", owner("worker-8"))
     yield* inLine("/locks/permits/locks/_c_b2-lock-", owner("worker-9"))
+    yield* inLine("/locks/mixed/0a1b__lock__", "one")
+    yield* inLine("/locks/mixed/0a0b__lock__", "two")
+    yield* inLine("/locks/mixed/_c_a0-lock-", "of Curator")
     // None of these is a lock.
     yield* client.create("/locks/deeper/config", "", { parents: true })
     yield* client.create("/locks/deeper/lock-notes", "x")
@@ -53,6 +57,8 @@ const commands = [
   ["locks", "show", "permits"],
   ["locks", "show", "unused"],
   ["locks", "show", "import", "--layout", "zktools"],
+  ["locks", "show", "mixed"],
+  ["locks", "show", "mixed", "--layout", "curator"],
   ["locks", "clear", "--dry-run"],
   ["locks", "clear", "export", "--root", "/ZktoolsLocks", "--dry-run"]
 ]
@@ -94,6 +100,13 @@ describe("zk locks", () => {
       })
       yield* matchesSnapshot("locks-terminal", aged(outputs.join("\n")))
     }))
+
+  it("gives nobody a negative age, whatever the clock says [T54]", () => {
+    assert.deepStrictEqual(agesAt(100_000, [40_000, 99_500, 100_000]), [60, 0, 0])
+    // An hour behind the servers.
+    assert.deepStrictEqual(agesAt(100_000, [3_640_000, 3_690_000, 3_700_999]), [60, 10, 0])
+    assert.deepStrictEqual(agesAt(0, []), [])
+  })
 
   it.live("says what is missing or no lock, and how it is used [T53] [T55] [T56]", () =>
     Effect.gen(function*() {

@@ -190,4 +190,4 @@ export const whoIsThere = ({ holders, permits, type, waiters }: FoundLock): stri
 export const remarkOn = ({ layout, path, strangers }: FoundLock): string | undefined =>
   strangers === 0
     ? undefined
-    : `${path}: ${plural(strangers, "candidate")} of another layout than ${layout}: they exclude nobody of these`
+    : `${path}: ${plural(strangers, "candidate")} of another layout, not in line with those of ${layout}`

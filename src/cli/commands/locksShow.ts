@@ -52,15 +52,23 @@ const ofSemaphore = (path: string) =>
     ]
   })
 
+/**
+ * In seconds, by this machine's clock. Where that is behind the servers', it is the newest of their times at least, so
+ * that nobody's age is negative.
+ */
+export const agesAt = (now: number, times: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const latest = Math.max(now, ...times)
+  return times.map((time) => Math.floor((latest - time) / 1000))
+}
+
 const read = (lock: FoundLock) =>
   Effect.gen(function*() {
     const found = lock.type === "semaphore"
       ? yield* ofSemaphore(lock.path)
       : yield* Effect.flatMap(ZkLock.make(lock.path, { layout: lock.layout }), ({ contenders }) => contenders)
     const times = found.map(({ created }) => DateTime.toEpochMillis(created))
-    // A local clock that is behind must not make anybody's age negative.
-    const now = Math.max(yield* Clock.currentTimeMillis, ...times)
-    return found.map((place, index): Place => ({ ...place, age: Math.floor((now - times[index]!) / 1000) }))
+    const ages = agesAt(yield* Clock.currentTimeMillis, times)
+    return found.map((place, index): Place => ({ ...place, age: ages[index]! }))
   })
 
 const ownerText = ({ custom, deadline, host, pid, revoke }: Owner): string =>

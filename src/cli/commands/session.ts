@@ -3,6 +3,7 @@ import * as Command from "effect/cli/Command"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Identity } from "../../ZkClient.ts"
 import { ZkClient } from "../../ZkClient.ts"
 import type { Unimplemented } from "../../ZkError.ts"
 import * as ZkStat from "../../ZkStat.ts"
@@ -21,11 +22,14 @@ const ifKnown = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effec
     () => Effect.succeedNone
   )
 
+const byIdentity = (a: Identity, b: Identity) => byName(a.scheme, b.scheme) || byName(a.user, b.user)
+
 export const session = Command.make("session", {}, () =>
   Effect.gen(function*() {
     const zk = yield* ZkClient
     const current = yield* zk.session
-    const identities = yield* ifKnown(zk.whoAmI)
+    // The servers have no order for them.
+    const identities = Option.map(yield* ifKnown(zk.whoAmI), (known) => [...known].sort(byIdentity))
     const ephemerals = yield* ifKnown(zk.getEphemerals())
     const state = yield* zk.state
     const server = isConnected(state) ? state.server : null
