@@ -78,11 +78,12 @@ describe("zk watch", () => {
       yield* zk.client.create("/app", "here")
       const terminal = yield* zk.open(["watch", "-r", "--initial"], { columns: 72 })
       yield* terminal.awaitText("watching")
-      yield* zk.client.create(`/app/${"long ".repeat(20)}name`, "x")
+      const long = `/app/${"long ".repeat(20)}name`
+      yield* zk.client.create(long, "x")
       yield* terminal.awaitText("added")
       yield* zk.client.setData("/app", "a text that is longer than what fits into a line of this terminal")
       yield* terminal.awaitText("changed")
-      yield* zk.client.delete("/app/" + `${"long ".repeat(20)}name`)
+      yield* zk.client.delete(long)
       yield* terminal.awaitText("removed")
       yield* terminal.send("\u0003")
       const { code, stdout } = yield* terminal.ended
