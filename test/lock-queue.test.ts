@@ -116,6 +116,8 @@ describe("the order of candidates", () => {
       "lock-00000000001",
       "lock-0000000001x",
       "lock-9999999999",
+      // Of zktools, and not -1.
+      "5f0b1c2a3d4e5f60718293a4b5c6d7e8-lock--0000000001",
       "_c_0000-lock-0000000001-old",
       "config",
       "leases",

@@ -13,10 +13,11 @@ export interface Place {
 
 /**
  * The number that stands behind the name of a candidate, and nothing but that: a minus sign in front is one. In a whole
- * name it could be the name's last character (see `ZkPath.sequence`).
+ * name it could be the name's last character (see `ZkPath.sequence`). Servers write at least ten characters, noughts in
+ * front: with the sign eleven only where there is no nought, so that `-lock--0000000001` has no number behind `lock-`.
  */
 export const readNumber = (text: string): number | undefined => {
-  if (!/^(\d{10}|-\d{9,10})$/.test(text)) return undefined
+  if (!/^(\d{10}|-\d{9}|-[1-9]\d{9})$/.test(text)) return undefined
   const number = Number(text)
   return (number | 0) === number ? number : undefined
 }
