@@ -47,7 +47,7 @@ export const tree = Command.make("tree", {
   path: optionalPathArgument,
   depth: Flag.Int("depth").pipe(
     Flag.withAlias("d"),
-    Flag.filter((depth) => depth >= 0, () => "a depth is not negative"),
+    Flag.filter((depth) => depth >= 0, () => "a number from 0 on"),
     Flag.optional,
     Flag.withDescription("So many levels only")
   )
