@@ -1,6 +1,8 @@
 /** The code in documentation: how it is found, compiled and run. */
 import { execFileSync } from "node:child_process"
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { exec } from "./exec.ts"
 import type { Claim, Outcome, Page } from "./snippetRunner.ts"
@@ -216,10 +218,12 @@ export const runShell = async (
     `zk() { ${JSON.stringify(process.execPath)} ${JSON.stringify(zk)} "$@"; }`,
     ...steps.map(({ command }) => `${command}\necho '${mark}'`)
   ]
-  const { stdout } = await exec("bash", ["-c", `exec 2>&1\n${script.join("\n")}`], {
+  const folder = mkdtempSync(join(tmpdir(), "zk-shell-"))
+  const { stdout } = await exec("bash", ["-c", `cd "$1"; exec 2>&1\n${script.join("\n")}`, "bash", folder], {
     env: { ZK_SERVERS: hosts, NO_COLOR: "1" },
     timeout: 60_000
   })
+  rmSync(folder, { recursive: true, force: true })
   const outputs = stdout.split(`${mark}\n`).map((text) => text.trimEnd().split("\n"))
   return steps.flatMap(({ command, output, where }, index) => {
     const said = outputs[index] ?? []
