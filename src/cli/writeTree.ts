@@ -66,6 +66,8 @@ const sizeOf = (at: string, { acl = openAcl, data }: TreeNode): number =>
   acl.reduce((sum, { id, scheme }) => sum + 12 + Buffer.byteLength(scheme) + Buffer.byteLength(id), 0) +
   Buffer.byteLength(at) + (data?.length ?? 0) + 24
 
+const isServers = (path: string): boolean => path === "/zookeeper" || path.startsWith("/zookeeper/")
+
 /** What is to be done with each node. Writes nothing, and fails where something certainly cannot be done. */
 export const planTree = (
   zk: ZkClient,
@@ -74,8 +76,12 @@ export const planTree = (
   existing: Existing
 ): Effect.Effect<ReadonlyArray<Step>, CommandFailed | SessionError> =>
   Effect.gen(function*() {
+    const session = yield* zk.session
     for (const node of nodes) {
       const path = within(root, node.path)
+      if (isServers(session.absolutePath(path))) {
+        return yield* new CommandFailed({ reason: "usage", message: `${printable(path)} belongs to the servers` })
+      }
       const size = sizeOf(path, node)
       if (size > largestRequest) {
         return yield* new RequestTooLarge({ operation: "create", path, size, limit: largestRequest })
