@@ -117,6 +117,8 @@ const optionsOf = Effect.fnUntraced(function*(input: ConnectionInput, servers: s
     tls: yield* tlsOf(input),
     connectTimeout: input.timeout,
     requestTimeout: input.timeout,
+    // Whoever ends a program does not wait for servers that do not answer.
+    closeTimeout: 1_000,
     sessionTimeout: input.sessionTimeout
   })
 })
