@@ -22,6 +22,8 @@ export interface Place {
   readonly valueOf: Completions.FlagDescriptor | undefined
   /** Behind `--` nothing is a flag. */
   readonly isPastFlags: boolean
+  /** Flags of every command, as they were given, with their values. */
+  readonly shared: ReadonlyArray<string>
   /** Whether all flags are known. */
   readonly isKnown: boolean
 }
@@ -47,8 +49,11 @@ export const placeOf = (
   let isPastFlags = false
   let isKnown = true
   const used = new Set<string>()
+  const shared: Array<string> = []
+  const isShared = (flag: Completions.FlagDescriptor) => root.flags.some(({ name }) => name === flag.name)
   for (const word of words) {
     if (valueOf !== undefined) {
+      if (isShared(valueOf)) shared.push(word)
       valueOf = undefined
     } else if (isPastFlags || !word.startsWith("-") || word === "-") {
       const subcommand = position === 0 && !isPastFlags
@@ -67,11 +72,12 @@ export const placeOf = (
       if (flag === undefined) isKnown = isKnown && flags.some((each) => `--no-${each.name}` === name)
       else {
         used.add(flag.name)
+        if (isShared(flag)) shared.push(word)
         if (takesValue(flag) && !word.includes("=")) valueOf = flag
       }
     }
   }
-  return { command, flags, used, position, valueOf, isPastFlags, isKnown }
+  return { command, flags, used, position, valueOf, isPastFlags, shared, isKnown }
 }
 
 /** Whether it ends at a group of commands, and names none of them: there is nothing to run. */

@@ -6,16 +6,20 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import manifest from "../../package.json" with { type: "json" }
 import { isIncomplete } from "./commandLine.ts"
+import { askedFor, asking } from "./completions.ts"
 import { exitCodes, Told } from "./failure.ts"
 import { makePresenter, withPresenter } from "./presenter.ts"
 import { program } from "./program.ts"
 import { asksForJson, tellFailure } from "./tell.ts"
 
 /** Fails with what ends the process: it has been told by then. */
-export const main = (args: ReadonlyArray<string>) => {
+export const main = (given: ReadonlyArray<string>) => {
+  const descriptor = Completions.fromCommand(program)
+  const args = given[0] === asking ? askedFor(descriptor, given.slice(1)) : given
+  if (args === undefined) return Effect.void
   const isJson = asksForJson(args)
   // Help that nobody asked for needs no connection, and it is a failure.
-  const isImplicit = isIncomplete(Completions.fromCommand(program), args)
+  const isImplicit = isIncomplete(descriptor, args)
   const run = Command.runWith(program, { version: manifest.version })
   return Effect.andThen(
     run(isImplicit ? [...args, "--help"] : args),

@@ -6,6 +6,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import type * as HelpDoc from "effect/cli/HelpDoc"
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
+import { completionsFlag } from "./completions.ts"
 import { exitCodes } from "./failure.ts"
 import { helpLines } from "./help.ts"
 import { toJson } from "./output.ts"
@@ -109,7 +110,7 @@ export const makePresenter = (options: PresenterOptions): CliOutput.Presenter =>
 const ofProgram: ReadonlyArray<GlobalFlag.BuiltIn> = [
   GlobalFlag.Help,
   GlobalFlag.Version,
-  GlobalFlag.Completions,
+  completionsFlag,
   GlobalFlag.LogLevel
 ]
 

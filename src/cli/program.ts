@@ -19,6 +19,7 @@ import { makeShell } from "./commands/shell.ts"
 import { stat } from "./commands/stat.ts"
 import { tree } from "./commands/tree.ts"
 import { watch } from "./commands/watch.ts"
+import { completeNodes } from "./completions.ts"
 import { clientLayer, connectionFlags } from "./connection.ts"
 import * as Output from "./output.ts"
 import { builtins } from "./shell/builtins.ts"
@@ -48,6 +49,6 @@ const lines = Command.make("zk").pipe(
 export const program = Command.make("zk").pipe(
   Command.withDescription("Looks at what is kept in ZooKeeper, and changes it."),
   Command.withSharedFlags({ ...connectionFlags, json: jsonFlag }),
-  Command.withSubcommands([...commands, { group: "Shell", commands: [makeShell(lines)] }]),
+  Command.withSubcommands([...commands, { group: "Shell", commands: [makeShell(lines)] }, completeNodes]),
   Command.provide((input) => clientLayer(input).pipe(Layer.provideMerge(Output.layer({ isJson: input.json }))))
 )

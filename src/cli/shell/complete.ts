@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import { ZkClient } from "../../ZkClient.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import * as ZkState from "../../ZkState.ts"
-import { placeOf } from "../commandLine.ts"
+import { type Place, placeOf } from "../commandLine.ts"
 import { normalize } from "../nodePath.ts"
 import { printable } from "../printable.ts"
 import { byName } from "../subtree.ts"
@@ -21,7 +21,7 @@ export interface Completed {
   readonly replaced: string
 }
 
-interface Candidate {
+export interface Candidate {
   readonly text: string
   /** Whether the word is complete with it. */
   readonly isWhole: boolean
@@ -31,7 +31,7 @@ const whole = (texts: ReadonlyArray<string>, typed: string): ReadonlyArray<Candi
   texts.filter((text) => text.startsWith(typed)).map((text) => ({ text, isWhole: true }))
 
 /** Nothing while there is no connection: requests would wait for it. */
-const nodes = (typed: string, from: string) =>
+export const nodes = (typed: string, from: string) =>
   Effect.gen(function*() {
     const zk = yield* ZkClient
     if (!ZkState.isConnected(yield* zk.state)) return []
@@ -74,9 +74,14 @@ const find = (root: Completions.CommandDescriptor, words: ReadonlyArray<string>,
   }
   const argument = argumentOf(command, position)
   if (argument?.type._tag === "Choice") return Effect.succeed(whole(argument.type.values, typed))
-  // Data may be the path of another node, but seldom is.
-  if (argument === undefined || (argument.name === "data" && !typed.startsWith("/"))) return Effect.succeed([])
-  return argument.type._tag === "String" ? nodes(typed, from) : Effect.succeed([])
+  return isNode(place, typed) ? nodes(typed, from) : Effect.succeed([])
+}
+
+/** Data may be the path of another node, but seldom is. */
+export const isNode = ({ command, position, valueOf }: Place, typed: string): boolean => {
+  const argument = argumentOf(command, position)
+  return valueOf === undefined && argument?.type._tag === "String" &&
+    (argument.name !== "data" || typed.startsWith("/"))
 }
 
 export const complete = (
