@@ -50,5 +50,11 @@ export const program = Command.make("zk").pipe(
   Command.withDescription("Looks at what is kept in ZooKeeper, and changes it."),
   Command.withSharedFlags({ ...connectionFlags, json: jsonFlag }),
   Command.withSubcommands([...commands, { group: "Shell", commands: [makeShell(lines)] }, completeNodes]),
+  Command.withExamples([
+    { command: "zk ls / --servers zk1:2181,zk2:2181,zk3:2181/app", description: "Say where the servers are" },
+    { command: "source <(zk --completions bash)", description: "In ~/.bashrc: Tab knows commands and nodes" },
+    { command: "source <(zk --completions zsh)", description: "In ~/.zshrc, below compinit" },
+    { command: "zk --completions fish | source", description: "In ~/.config/fish/config.fish" }
+  ]),
   Command.provide((input) => clientLayer(input).pipe(Layer.provideMerge(Output.layer({ isJson: input.json }))))
 )
