@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkClients from "../src/ZkClients.ts"
@@ -109,7 +111,7 @@ describe("clients by URL", () => {
       Scope.make(),
       (scope, exit) => Effect.raceFirst(Scope.close(scope, exit), Effect.forever(pass(100)))
     )
-    const make = (options?: ZkClients.ClientsOptions) => Scope.provide(ZkClients.make(options), scope)
+    const make = (options?: ZkClients.ClientsOptions) => wire.provide(Scope.provide(ZkClients.make(options), scope))
     /** A client until the end of the test. */
     const take = (clients: ZkClients.ZkClients, url: string) => wire.provide(Scope.provide(clients.client(url), scope))
     /** One that is let go of at once. */
@@ -214,6 +216,24 @@ describe("clients by URL", () => {
       assert.strictEqual(yield* take(clients, url), next)
     }))
 
+  it.effect("an attempt that was given up and fails later is no reason to give up its successor [CLIENTS-03]", () =>
+    Effect.gen(function*() {
+      const { borrow, fake, make, take } = yield* onWire
+      const clients = yield* make({ connectTimeout: "3 seconds" })
+      const url = "zookeeper://zk/app"
+      // The first is silent to the end, and for longer than the first client waits.
+      yield* fake.onConnect(() => fake.connects.length > 1 ? { type: "accept" } : { type: "silence" })
+      const failing = yield* Effect.forkScoped(failsWith(borrow(clients, url), "ConnectError"))
+      yield* pass(1_000)
+      assert.strictEqual(fake.connects.length, 1)
+      yield* clients.invalidate(url)
+      const next = yield* take(clients, url)
+      yield* pass(3_000)
+      yield* Fiber.join(failing)
+      assert.strictEqual(yield* borrow(clients, url), next)
+      assert.strictEqual((yield* next.state)._tag, "Connected")
+    }))
+
   it.effect("one that is given up is kept by those who have it [CLIENTS-03]", () =>
     Effect.gen(function*() {
       const { make, take } = yield* onWire
@@ -241,6 +261,34 @@ describe("clients by URL", () => {
       assert.strictEqual((yield* Fiber.join(done)).path, "/x")
       assert.deepStrictEqual([...new Set(wire.attempts.map(({ server }) => server))], ["right:2181"])
       assert.include(fake.requests.flatMap(({ path }) => path ?? []), "/base/deep/x")
+    }))
+
+  it.effect("what a client says is not part of what was going on where it was first asked for [CLIENTS-05]", () =>
+    Effect.gen(function*() {
+      const { fake, make, take } = yield* onWire
+      const lines: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ fiber, message }) => {
+        const annotations = Object.keys(fiber.getRef(References.CurrentLogAnnotations)).toSorted()
+        const spans = fiber.getRef(References.CurrentLogSpans).map(([name]) => name)
+        lines.push(`${String(message)} | ${[...annotations, ...spans].join(" ")}`)
+      })
+      const clients = yield* make().pipe(
+        Effect.annotateLogs("program", "p"),
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      yield* take(clients, "zookeeper://zk/app").pipe(
+        Effect.annotateLogs("request", "of-somebody"),
+        Effect.withLogSpan("request"),
+        Effect.provideService(References.MinimumLogLevel, "None")
+      )
+      yield* (yield* fake.current).close
+      yield* pass(1_000)
+      assert.deepStrictEqual(lines, [
+        "connected to zk:2181 | program zookeeper.server zookeeper.session",
+        "connection lost: zk:2181 closed the connection | program zookeeper.server zookeeper.session",
+        "connected to zk:2181 | program zookeeper.server zookeeper.session"
+      ])
     }))
 
   it.live("one session serves all who ask, on a real server [CLIENTS-01]", () =>

@@ -1,14 +1,11 @@
 /** Clients by URL: which URLs are the same, and which clients are not worth keeping. */
 import type * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as LayerMap from "effect/LayerMap"
-import * as Option from "effect/Option"
+import * as RcMap from "effect/RcMap"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as ZkClient from "../../ZkClient.ts"
 import type { ClientsOptions, ZkClients } from "../../ZkClients.ts"
 import { formatServer } from "../transport.ts"
@@ -29,26 +26,53 @@ const keyOf = (text: string, isOrdered: boolean): Result.Result<string, string> 
     return formatUrl({ ...url, servers: names.flatMap((name) => distinct.get(name) ?? []) })
   })
 
+interface Attempt {
+  client: ZkClient.ZkClient | undefined
+  failed: boolean
+}
+
 export const make = Effect.fnUntraced(function*(
   options: ClientsOptions = {}
 ): Effect.fn.Return<ZkClients, never, Scope.Scope> {
   const { idleTimeToLive = "1 minute", ...lookup } = options
-  const provider = yield* ConfigProvider.ConfigProvider
+  /** Who asks first has a client made, and no say in how: what goes on in it is not part of a request of his. */
+  const context = yield* Effect.context<never>()
+  /** The latest attempt for each URL. */
+  const latest = new Map<string, Attempt>()
 
-  /** The map keeps a failure for as long as it keeps a client. */
-  const failed = new Set<string>()
+  const attemptFor = (url: string): Effect.Effect<Attempt, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const attempt: Attempt = { client: undefined, failed: false }
+        latest.set(url, attempt)
+        return attempt
+      }),
+      (attempt) =>
+        Effect.sync(() => {
+          if (latest.get(url) === attempt) latest.delete(url)
+        })
+    )
 
-  const map = yield* LayerMap.make(
-    (url: string) => {
-      failed.delete(url)
-      const layer = ZkClient.layerUrl(url, lookup)
-      // Not that of whoever happens to ask first.
-      return Layer.tapCause(layer, () => Effect.sync(() => failed.add(url))).pipe(
-        Layer.provide(ConfigProvider.layer(provider))
-      )
-    },
-    { idleTimeToLive }
-  )
+  const makeClient = (url: string) =>
+    Effect.flatMap(attemptFor(url), (attempt) =>
+      // The layer leaves nothing behind when it fails, though the scope stays open.
+      Layer.build(ZkClient.layerUrl(url, lookup)).pipe(
+        Effect.map((built) => attempt.client = Context.get(built, ZkClient.ZkClient)),
+        Effect.onError(() =>
+          Effect.sync(() => {
+            attempt.failed = true
+          })
+        )
+      ))
+
+  const map = yield* RcMap.make({
+    lookup: (url: string) =>
+      Effect.updateContext(
+        makeClient(url),
+        (asker: Context.Context<Scope.Scope>) => Context.add(context, Scope.Scope, Context.get(asker, Scope.Scope))
+      ),
+    idleTimeToLive
+  })
 
   const isOver = (client: ZkClient.ZkClient): Effect.Effect<boolean> =>
     Effect.map(
@@ -56,17 +80,21 @@ export const make = Effect.fnUntraced(function*(
       ({ _tag }) => _tag === "Closed" || _tag === "AuthFailed" || (_tag === "Expired" && lookup.onExpiry === "end")
     )
 
-  const isUseless = (key: string): Effect.Effect<boolean> =>
+  const isUseless = ({ client, failed }: Attempt): Effect.Effect<boolean> =>
+    failed ? Effect.succeed(true) : client === undefined ? Effect.succeed(false) : isOver(client)
+
+  /** The map keeps a failure, and a client that is over, for as long as any other client. */
+  const dropUseless = (key: string): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (failed.delete(key)) return Effect.succeed(true)
-      return Effect.flatMap(
-        Effect.exit(Effect.scoped(map.contextEffectOption(key))),
-        (kept) =>
-          Exit.isSuccess(kept) && Option.isSome(kept.value)
-            ? isOver(Context.get(kept.value.value, ZkClient.ZkClient))
-            : Effect.succeed(false)
-      )
-    })
+      const attempt = latest.get(key)
+      if (attempt === undefined) return Effect.void
+      return Effect.flatMap(isUseless(attempt), (useless) => {
+        // Somebody else may have had it replaced by now.
+        if (!useless || latest.get(key) !== attempt) return Effect.void
+        latest.delete(key)
+        return RcMap.invalidate(map, key)
+      })
+    }).pipe(Effect.uninterruptible)
 
   const withKey = <A, E, R>(
     url: string,
@@ -77,18 +105,13 @@ export const make = Effect.fnUntraced(function*(
       return Result.isFailure(key) ? Effect.fail(wrong("the URL", key.failure)) : use(key.success)
     })
 
-  const contextOf = (url: string) =>
-    withKey(
-      url,
-      (key) =>
-        Effect.flatMap(isUseless(key), (useless) =>
-          useless ? Effect.andThen(map.invalidate(key), map.contextEffect(key)) : map.contextEffect(key))
-    )
+  const client: ZkClients["client"] = (url) =>
+    withKey(url, (key) => Effect.andThen(dropUseless(key), RcMap.get(map, key)))
 
   return {
     [TypeId]: TypeId,
-    get: (url) => Layer.effectContext(contextOf(url)),
-    client: (url) => Effect.map(contextOf(url), Context.get(ZkClient.ZkClient)),
-    invalidate: (url) => withKey(url, (key) => map.invalidate(key))
+    get: (url) => Layer.effect(ZkClient.ZkClient, client(url)),
+    client,
+    invalidate: (url) => withKey(url, (key) => RcMap.invalidate(map, key))
   }
 })
