@@ -16,6 +16,7 @@ import { failsWith } from "./support/failsWith.ts"
 import { makeWire, pass } from "./support/fakeClient.ts"
 import { makeFakeServer } from "./support/fakeServer.ts"
 import { makeProxy } from "./support/proxy.ts"
+import { Op } from "./support/records.ts"
 import { makeServer } from "./support/server.ts"
 import { freshPath, freshRoot, shared, sharedHandle } from "./support/shared.ts"
 import { recordStates } from "./support/states.ts"
@@ -121,7 +122,7 @@ describe("clients by URL", () => {
 
   it.effect("all spellings of a URL are one session; another path, other servers or TLS another [CLIENTS-01]", () =>
     Effect.gen(function*() {
-      const { fake, make, take } = yield* onWire
+      const { fake, make, take, wire } = yield* onWire
       const clients = yield* make()
       const same = [
         "zookeeper://zk1:2181,ZK2:2182/app",
@@ -142,6 +143,9 @@ describe("clients by URL", () => {
       const ordered = yield* make({ shuffle: false })
       const [first, second] = [yield* take(ordered, "zookeeper://a,b/p"), yield* take(ordered, "zookeeper://b,a/p")]
       assert.notStrictEqual(first, second)
+      // Zones are names of interfaces, whose case counts.
+      yield* take(clients, "zookeeper://[FE80::1%25Eth0]/p")
+      assert.strictEqual(wire.attempts.at(-1)?.server, "[fe80::1%Eth0]:2181")
     }))
 
   it.effect("a client that nobody uses stays for a while, and longer when it is asked for [CLIENTS-02]", () =>
@@ -289,6 +293,15 @@ describe("clients by URL", () => {
         "connection lost: zk:2181 closed the connection | program zookeeper.server zookeeper.session",
         "connected to zk:2181 | program zookeeper.server zookeeper.session"
       ])
+    }))
+
+  it.effect("have what is configured beside their servers, however these are written [CLIENTS-04] [CONF-03]", () =>
+    Effect.gen(function*() {
+      const { fake, make, take } = yield* onWire
+      const provider = ConfigProvider.fromUnknown({ zookeeper: { servers: "ZK1.Example", auth: "ann:x" } })
+      const clients = yield* make().pipe(Effect.provide(ConfigProvider.layer(provider)))
+      yield* take(clients, "zookeeper://ZK1.Example/app")
+      assert.strictEqual(fake.requests.filter(({ op }) => op === Op.auth).length, 1)
     }))
 
   it.live("one session serves all who ask, on a real server [CLIENTS-01]", () =>

@@ -402,6 +402,7 @@ describe("secrets", () => {
       // The others are for theirs, whoever names these.
       const elsewhere = { zookeeper: beside, ZK_SERVERS: "h3", ZK_AUTH: "z:pw" }
       assert.deepStrictEqual(yield* of({ url: "zookeeper://h2/x" }, elsewhere), ["digest ann:pw"])
+      assert.deepStrictEqual(yield* of({ url: "zookeeper://H2" }, elsewhere), ["digest ann:pw"])
       assert.isUndefined(yield* of({ url: "zookeeper://evil" }, elsewhere))
       assert.isUndefined(yield* of({ url: "zookeeper://h1,evil" }, elsewhere))
       assert.isUndefined(yield* of({ hosts: "evil" }, elsewhere))

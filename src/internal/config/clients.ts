@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import * as ZkClient from "../../ZkClient.ts"
 import type { ClientsOptions, ZkClients } from "../../ZkClients.ts"
 import { formatServer } from "../transport.ts"
+import { canonicalServer } from "./servers.ts"
 import { formatUrl, parseUrl } from "./url.ts"
 import { wrong } from "./values.ts"
 
@@ -18,10 +19,7 @@ export const TypeId = "~effect-zookeeper/ZkClients"
 const keyOf = (text: string, isOrdered: boolean): Result.Result<string, string> =>
   Result.map(parseUrl(text), (url) => {
     if (url.servers === undefined) return formatUrl(url)
-    const distinct = new Map(url.servers.map(({ host, port }) => {
-      const server = { host: host.toLowerCase(), port }
-      return [formatServer(server), server]
-    }))
+    const distinct = new Map(url.servers.map(canonicalServer).map((server) => [formatServer(server), server]))
     const names = isOrdered ? [...distinct.keys()] : [...distinct.keys()].toSorted()
     return formatUrl({ ...url, servers: names.flatMap((name) => distinct.get(name) ?? []) })
   })

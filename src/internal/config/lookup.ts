@@ -16,7 +16,7 @@ import { formatServer } from "../transport.ts"
 import { parseConnectionString } from "./connectionString.ts"
 import { parseTimeout } from "./durations.ts"
 import { below, normalizePath } from "./paths.ts"
-import { parseServers } from "./servers.ts"
+import { canonicalServer, parseServers } from "./servers.ts"
 import { readTls } from "./tlsFiles.ts"
 import { parseUrl } from "./url.ts"
 import { check, filled, first, list, none, parsed, text, wrong } from "./values.ts"
@@ -116,11 +116,12 @@ const beside = <A>(
   what: (place: Place) => Config.Config<Option.Option<A>>
 ): Config.Config<Option.Option<A>> =>
   first(places.map((place) => {
+    const nameOf = (server: ServerAddress) => formatServer(canonicalServer(server))
     // Servers that cannot be read are other servers; they are not in use, so nobody needs to hear of them.
     const others = Config.orElse(place.servers, () => Config.succeed(Option.some<Servers>([])))
     return Config.flatMap(others, (theirs) => {
-      const known = new Set(Option.getOrElse(theirs, (): Servers => servers).map(formatServer))
-      return servers.every((server) => known.has(formatServer(server))) ? what(place) : none
+      const known = new Set(Option.getOrElse(theirs, (): Servers => servers).map(nameOf))
+      return servers.every((server) => known.has(nameOf(server))) ? what(place) : none
     })
   }))
 

@@ -33,6 +33,13 @@ const parseServer = (text: string): Result.Result<ServerAddress, string> => {
   return Result.succeed({ host, port: number })
 }
 
+/** The same for all spellings. The case of a name is nothing; that of an address's zone, which a system names, is. */
+export const canonicalServer = ({ host, port }: ServerAddress): ServerAddress => {
+  const zone = host.indexOf("%")
+  const name = zone < 0 ? host : host.slice(0, zone)
+  return { host: name.toLowerCase() + host.slice(name.length), port }
+}
+
 /** `h1,h2:2182`: blanks and empty entries are passed by, and who is named twice counts once. */
 export const parseServers = (text: string): Result.Result<ReadonlyArray<ServerAddress>, string> => {
   if (text.includes("@")) return Result.fail(credentialsProblem)
