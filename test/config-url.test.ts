@@ -43,6 +43,11 @@ describe("URLs", () => {
     ["zookeeper://h/a b/größe/x@y:z", whole([server("h")], "/a b/größe/x@y:z"), "zookeeper://h:2181/a%20b/größe/x@y:z"],
     ["zookeeper://h/gr%C3%B6%C3%9Fe", whole([server("h")], "/größe"), "zookeeper://h:2181/größe"],
     ["zookeeper://[fe80::1%25eth0]:1/c", whole([server("fe80::1%eth0", 1)], "/c"), "zookeeper://[fe80::1%25eth0]:1/c"],
+    [
+      "zookeeper://[a::%25x]:1,[b::%25y]/",
+      whole([server("a::%x", 1), server("b::%y")], "/"),
+      "zookeeper://[a::%25x]:1,[b::%25y]:2181/"
+    ],
     ["zookeeper://[fe80::1%eth0]/c", whole([server("fe80::1%eth0")], "/c"), "zookeeper://[fe80::1%25eth0]:2181/c"]
   ]
 
@@ -82,6 +87,7 @@ describe("URLs", () => {
     ["zookeeper://h 1/p", "no host name"],
     ["zookeeper://h;h2/p", "no host name"],
     ["zookeeper://h%31/p", "without %"],
+    ["zookeeper://h%25,[::1]/p", "without %"],
     ["zookeeper://h/p?x=1", "query"],
     ["zookeeper:///p?", "query"],
     ["zookeeper://h?x", "query"],
@@ -115,6 +121,15 @@ describe("URLs", () => {
       const error = yield* Effect.flip(ZkConfig.options({ url: text }).parse(ConfigProvider.fromUnknown({})))
       assert.include(error.message, `the URL: ${said}`)
     }))
+
+  it("are read in time that grows with their length and no faster, whatever they are made of [URL-04]", () => {
+    for (const part of ["%25", "[", "[%25", "h,", ":", "/", " "]) {
+      const since = performance.now()
+      ZkConfig.parseUrl(`zookeeper://${part.repeat(100_000)}`)
+      // In square time it would be ten seconds and more.
+      assert.isBelow(performance.now() - since, 2_000, part)
+    }
+  })
 
   // Whatever is wrong with an address that has a password in it, and wherever that has characters that mean something.
   const secrets = [
