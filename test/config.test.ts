@@ -21,6 +21,7 @@ describe("connection strings", () => {
     ["h1:1,h2:2/a/b", [server("h1", 1), server("h2", 2)], "/a/b"],
     ["h1", [server("h1")], undefined],
     ["h1/", [server("h1")], undefined],
+    ["h1/ \n", [server("h1")], undefined],
     ["h1:", [server("h1")], undefined],
     [" h1 , h2:2183 ", [server("h1"), server("h2", 2183)], undefined],
     ["h1,,h2,", [server("h1"), server("h2")], undefined],
@@ -98,6 +99,7 @@ describe("options", () => {
       assert.deepStrictEqual(session.servers, [server("a", 1), server("::1"), server("b")])
       assert.strictEqual(chroot, "/base/app")
       assert.strictEqual((yield* resolve({ hosts: "a/base", chroot: "/" })).chroot, "/base")
+      assert.strictEqual((yield* resolve({ hosts: "a/ ", chroot: "/app" })).chroot, "/app")
     }))
 
   const wrong: ReadonlyArray<readonly [string, Options]> = [

@@ -5,10 +5,11 @@ import * as ZkPath from "../../ZkPath.ts"
 import { formatServer } from "../transport.ts"
 import { credentialsProblem, parseServers } from "./servers.ts"
 
-export const parseConnectionString = (text: string): Result.Result<ConnectionString, string> => {
+export const parseConnectionString = (input: string): Result.Result<ConnectionString, string> => {
+  const text = input.trimEnd()
   const slash = text.indexOf("/")
   const hosts = slash < 0 ? text : text.slice(0, slash)
-  const chroot = slash < 0 || slash === text.length - 1 ? undefined : text.slice(slash).trimEnd()
+  const chroot = slash < 0 || slash === text.length - 1 ? undefined : text.slice(slash)
   const servers = parseServers(hosts)
   if (Result.isFailure(servers)) return Result.fail(text.includes("@") ? credentialsProblem : servers.failure)
   if (chroot !== undefined) {
