@@ -1,6 +1,8 @@
 /** `zk shell` on a pseudo-terminal and in a pipe. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { mkdtempSync, readFileSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -170,5 +172,21 @@ describe("zk shell", () => {
         yield* zk.client.sync()
         assert.deepStrictEqual((yield* zk.client.getChildren("/")).children, [])
       }
+    }))
+
+  it.live("closes its session when its terminal is gone [CLI-S10]", () =>
+    Effect.gen(function*() {
+      const zk = yield* makeZk()
+      // Longer than this test may take: it is not the end of the session that is awaited.
+      const terminal = yield* zk.open(["shell", "--session-timeout", "30s"], settings(stateFolder()))
+      yield* terminal.awaitText("zk connected /> ")
+      yield* type(terminal, "create -e me\r", /\/me\r\n[^]*zk connected \/> /)
+      yield* terminal.signal("SIGKILL")
+      const end = yield* zk.client.changes("/me").pipe(
+        Stream.filter(Option.isNone),
+        Stream.runHead,
+        Effect.timeout("15 seconds")
+      )
+      assert.isTrue(Option.isSome(end))
     }))
 })

@@ -51,15 +51,15 @@ complete -F _zk_or_nodes zk
 
 const zsh = `
 _zk_or_nodes() {
-  # The function of the commands changes the words and, where it has nothing to offer, what is done with others' offers.
+  # The function of the commands changes the words, and that what it offers is put in: it says what the argument is as well.
   local before=$compstate[nmatches] insert=$compstate[insert] list=$compstate[list] program=$words[1]
   local -a typed=("\${(@)words[2,CURRENT-1]}")
   _zk "$@"
+  compstate[insert]=$insert compstate[list]=$list
   (( compstate[nmatches] > before )) && return 0
   local -a found
   found=(\${(f)"$("$program" ${asking} "\${(@)typed}" "$PREFIX" 2>/dev/null </dev/null)"})
   (( $#found )) || return 1
-  compstate[insert]=$insert compstate[list]=$list
   if [[ $#found -eq 1 && $found[1] == */ ]]; then compadd -S '' -- $found; else compadd -- $found; fi
 }
 `

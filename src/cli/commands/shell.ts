@@ -70,8 +70,15 @@ const interactive = <Input, ContextInput, E, R>(root: Command.Command<"zk", Inpu
       running?.interruptUnsafe()
     }
     yield* Effect.acquireRelease(
-      Effect.sync(() => void process.on("SIGHUP", hangUp)),
-      () => Effect.sync(() => void process.off("SIGHUP", hangUp))
+      Effect.sync(() => {
+        process.on("SIGHUP", hangUp)
+        process.stdin.on("error", hangUp)
+      }),
+      () =>
+        Effect.sync(() => {
+          process.off("SIGHUP", hangUp)
+          process.stdin.off("error", hangUp)
+        })
     )
     yield* note(noteStyle.faint("help lists the commands, Tab completes, Ctrl-D ends"))
     yield* followStates(editor.say, editor.refresh)

@@ -84,6 +84,8 @@ export const makeEditor = <R>(options: {
         give({ _tag: "Interrupted" })
       })
       reader.on("close", () => give({ _tag: "End" }))
+      // The terminal is gone. The reader would throw it where nobody can catch it.
+      reader.on("error", () => give({ _tag: "End" }))
       reader.prompt()
       if (begun !== "") reader.write(begun)
       begun = ""
