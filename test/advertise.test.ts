@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -291,6 +292,24 @@ describe.concurrent("the end of an advertisement", () => {
         }
       }
       assert.isAbove(interrupted, 12)
+    }))
+
+  it.live("may be what the stream does that is followed: the node is gone, and the stream is over [ADV-03]", () =>
+    Effect.gen(function*() {
+      const { other, root, zk } = yield* advertising()
+      const scope = yield* Scope.make()
+      const go = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const close = Effect.andThen(Deferred.await(go), Scope.close(scope, Exit.void))
+      const follow = Stream.ensuring(
+        Stream.fromEffect(Effect.andThen(close, Effect.never)),
+        Deferred.succeed(ended, undefined)
+      )
+      const ad = yield* Scope.provide(advertise(zk, `${root}/x`, { value, data: 0, follow }), scope)
+      yield* Deferred.succeed(go, undefined)
+      yield* Effect.timeout(Deferred.await(ended), 10_000 * patience)
+      assert.strictEqual((yield* ad.state)._tag, "Ended")
+      assert.isTrue(Option.isNone(yield* other.exists(`${root}/x`)))
     }))
 
   it.live("while it is still being made ends whoever makes it [ADV-03]", () =>

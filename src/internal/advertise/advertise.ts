@@ -316,11 +316,17 @@ export const make = <A, I, RD, RE, R>(
       Effect.flatMap(encode(value), (data) => stopped ? Effect.interrupt : Effect.sync(() => advertiser.set(data)))
     const fibers: Array<Fiber.Fiber<void>> = []
     const ended = Deferred.makeUnsafe<void>()
+    /** Who closes the scope may be the stream that is followed, which cannot wait for its own end. */
+    const interruptAll = Effect.withFiber((self) => {
+      const others = fibers.filter((fiber) => fiber !== self)
+      if (others.length < fibers.length) self.interruptUnsafe()
+      return Fiber.interruptAll(others)
+    })
     const stop = Effect.suspend(() => {
       if (stopped) return Deferred.await(ended)
       stopped = true
       Deferred.doneUnsafe(advertiser.ready, Effect.interrupt)
-      return Fiber.interruptAll(fibers).pipe(
+      return interruptAll.pipe(
         Effect.andThen(advertiser.remove),
         Effect.andThen(Effect.sync(() => advertiser.announce({ _tag: "Ended" }))),
         Effect.ensuring(Deferred.succeed(ended, undefined))
