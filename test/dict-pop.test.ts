@@ -23,7 +23,7 @@ import { patience } from "./support/wait.ts"
 const count = 1_000
 const keys = Array.from({ length: count }, (_, i) => `k${i}`)
 
-describe("two clients that pop the same keys", () => {
+describe.concurrent("two clients that pop the same keys", () => {
   it.live("get each value once [M20] [DICT-POP-01]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair
@@ -98,7 +98,7 @@ describe("two clients that pop the same keys", () => {
   )
 })
 
-describe("a node that is deleted and made anew in between", () => {
+describe.concurrent("a node that is deleted and made anew in between", () => {
   it.live("gives one value twice and loses another, if only its version is trusted [DICT-POP-03]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair
@@ -177,7 +177,7 @@ describe("a node that is deleted and made anew in between", () => {
     }))
 })
 
-describe("while a pop is on its way", () => {
+describe.concurrent("while a pop is on its way", () => {
   const during = (act: (other: ZkClient.ZkClient, path: string) => Effect.Effect<unknown, unknown>) =>
     Effect.gen(function*() {
       const { other, proxy, root, zk } = yield* proxiedPair()
@@ -246,7 +246,7 @@ const hurried = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R
       sleep: (duration) => clock.sleep(Duration.millis(Duration.toMillis(duration) / 50))
     }))
 
-describe("a client that stops in the middle of a pop", () => {
+describe.concurrent("a client that stops in the middle of a pop", () => {
   /** Its claim is made, and then nothing more comes from it. */
   const stopped = Effect.gen(function*() {
     const { other, port, proxy, root, zk } = yield* proxiedPair()
@@ -304,7 +304,7 @@ describe("a client that stops in the middle of a pop", () => {
     }))
 })
 
-describe("what cannot be popped stays", () => {
+describe.concurrent("what cannot be popped stays", () => {
   it.live("for want of rights, children, an ephemeral or an undecodable value [DICT-POP-07]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair
@@ -345,7 +345,7 @@ describe("what cannot be popped stays", () => {
     }))
 })
 
-describe("a pop whose time is up", () => {
+describe.concurrent("a pop whose time is up", () => {
   const quick = { requestTimeout: "200 millis", closeTimeout: "100 millis" } as const
 
   it.live("has not touched the key, if it was about the claim [X1] [DICT-POP-08]", () =>
@@ -404,7 +404,7 @@ describe("a pop whose time is up", () => {
     }))
 })
 
-describe("a dictionary of a client that is bound to a session", () => {
+describe.concurrent("a dictionary of a client that is bound to a session", () => {
   it.live("ends with it: pop says so at once, and the key stays [DICT-POP-09]", () =>
     Effect.gen(function*() {
       const { connectString, port } = yield* shared

@@ -13,7 +13,7 @@ import { failsWith } from "./support/failsWith.ts"
 import { byPath, mirrorOf, pair, present, proxiedPair, shown } from "./support/mirroring.ts"
 import { record } from "./support/watching.ts"
 
-describe("whoever looks at a dictionary", () => {
+describe.concurrent("whoever looks at a dictionary", () => {
   it.live("never sees a key without its value, however many come and go [M12] [M37]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair
@@ -56,7 +56,7 @@ describe("whoever looks at a dictionary", () => {
     }))
 })
 
-describe("writes of one key by several", () => {
+describe.concurrent("writes of one key by several", () => {
   it.live("a set succeeds, however often others delete the key meanwhile [M13]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair
@@ -142,7 +142,7 @@ describe("writes of one key by several", () => {
   )
 })
 
-describe("a root that goes and comes", () => {
+describe.concurrent("a root that goes and comes", () => {
   it.live("ten times with other keys is what the dictionary shows, and a write makes it anew [M43]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair
@@ -181,7 +181,7 @@ describe("a root that goes and comes", () => {
     }))
 })
 
-describe("turns", () => {
+describe.concurrent("turns", () => {
   const timedOut = new OperationTimeout({ operation: "set", path: "/k", maybeApplied: true, timeout: 200 })
   const sizeOf = (turns: Turns) => (turns as unknown as { readonly turns: ReadonlyMap<string, unknown> }).turns.size
 

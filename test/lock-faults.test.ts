@@ -55,7 +55,7 @@ const deafen = (proxy: Proxy, path: string) =>
     proxy.rule({ direction: "toClient", kind: "event", path }, "drop")
   )
 
-describe("a time limit while no server answers", () => {
+describe.concurrent("a time limit while no server answers", () => {
   const outages: Record<string, (proxy: Proxy, states: States) => Effect.Effect<void, unknown>> = {
     "refused connections": disconnect,
     "silent connections": (proxy, states) =>
@@ -95,7 +95,7 @@ describe("a time limit while no server answers", () => {
   )
 })
 
-describe("a release", () => {
+describe.concurrent("a release", () => {
   it.live("without a connection is done at once, and made good later [I4]", () =>
     Effect.gen(function*() {
       const { a, name, ours, proxy, states, theirs } = yield* setUp
@@ -188,7 +188,7 @@ describe("a release", () => {
     }))
 })
 
-describe("a guarded transaction", () => {
+describe.concurrent("a guarded transaction", () => {
   it.live("is applied as a whole while the lock's node is there, and not at all afterwards [LOCK-17]", () =>
     Effect.gen(function*() {
       const { a, name, proxy, theirs } = yield* setUp
@@ -222,7 +222,7 @@ describe("a guarded transaction", () => {
     }))
 })
 
-describe("the end of the session of a holder", () => {
+describe.concurrent("the end of the session of a holder", () => {
   it.live("is the end of the lock, for its handle and for what runs under it [T50] [T21] [T19] [K39]", () =>
     Effect.gen(function*() {
       const { a, b, name, ours, port, proxy, theirs } = yield* setUp
@@ -264,7 +264,7 @@ describe("the end of the session of a holder", () => {
     }))
 })
 
-describe("a server that is restarted", () => {
+describe.concurrent("a server that is restarted", () => {
   it.live("while one holds and one waits: both have their turn, in order [LOCK-24]", () =>
     Effect.gen(function*() {
       const server = yield* makeServer({ extraConfig: { maxSessionTimeout: "120000" } })

@@ -37,7 +37,7 @@ const isSound = (handle: ZkLock.LockHandle) =>
 const causeOf = <A>(acquisition: Effect.Effect<A, ZkLock.LockNotAcquired, Scope.Scope>) =>
   Effect.map(failsWith(Effect.scoped(acquisition), "LockNotAcquired"), ({ cause }) => cause._tag)
 
-describe("a request to give way", () => {
+describe.concurrent("a request to give way", () => {
   it.live("goes to those in the way, to each once, and to nobody else [T26]", () =>
     Effect.gen(function*() {
       const { a, b, name, proxy } = yield* throughProxy
@@ -233,7 +233,7 @@ const awaitMessage = (client: ZkClient, path: string): Effect.Effect<void, unkno
     )
   )
 
-describe("taking a lock away", () => {
+describe.concurrent("taking a lock away", () => {
   it.live("ends what the holder does; the taker holds it [T28] [T31] [LOCK-19]", () =>
     Effect.gen(function*() {
       const { a, b, name } = yield* twoClients

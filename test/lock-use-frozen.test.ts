@@ -52,7 +52,7 @@ const loop = (freeze: Effect.Effect<void>, count: (steps: number) => void, betwe
     }
   })
 
-describe("a body whose process was stopped for longer than its lease", () => {
+describe.concurrent("a body whose process was stopped for longer than its lease", () => {
   it.live.each(
     [
       ["in a tight loop", Effect.void],
@@ -159,7 +159,7 @@ describe("a body whose process was stopped for longer than its lease", () => {
     }))
 })
 
-describe("what is left alone when a lock is lost", () => {
+describe.concurrent("what is left alone when a lock is lost", () => {
   it.live("fibers that outlive the body, when the lock was released before [USE-13]", () =>
     Effect.gen(function*() {
       const { freeze, lock } = yield* rig
@@ -213,7 +213,7 @@ describe("what is left alone when a lock is lost", () => {
     }))
 })
 
-describe("who closes a scope", () => {
+describe.concurrent("who closes a scope", () => {
   it.live("is not stopped by finalizers that were added under a lock that was lost then [USE-14]", () =>
     Effect.gen(function*() {
       const { freeze, lock } = yield* rig
@@ -264,7 +264,7 @@ describe("who closes a scope", () => {
 
 const program = fileURLToPath(new URL("fixtures/lockProcess.ts", import.meta.url))
 
-describe("a process that is stopped while it works under a lock", () => {
+describe.concurrent("a process that is stopped while it works under a lock", () => {
   it.live.each(["sleeping", "busy", "forked"])(
     "takes no step more when it goes on after the lease, before any timer has told it: %s [USE-15] [I6]",
     (how) =>

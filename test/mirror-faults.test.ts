@@ -12,7 +12,7 @@ import { becomes, byPath, mirrorOf, present, proxiedPair, showChange, shown, tex
 import { makeProxiedServer } from "./support/proxy.ts"
 import { newSession, record, sessionOf } from "./support/watching.ts"
 
-describe("a copy without a connection", () => {
+describe.concurrent("a copy without a connection", () => {
   it.live("is stale, shows what it knew, and finds everything that it missed [L2] [TC-06]", () =>
     Effect.gen(function*() {
       const { mirror, other, proxy, root, zk } = yield* proxiedPair()
@@ -137,7 +137,7 @@ describe("a copy without a connection", () => {
     }))
 })
 
-describe("a copy in a new session", () => {
+describe.concurrent("a copy in a new session", () => {
   it.live("tells of exactly what has changed meanwhile [Z32]", () =>
     Effect.gen(function*() {
       const { mirror, other, port, proxy, root, zk } = yield* proxiedPair()
@@ -217,7 +217,7 @@ describe("a copy in a new session", () => {
     }))
 })
 
-describe("a write through a copy", () => {
+describe.concurrent("a write through a copy", () => {
   it.live("is complete when it is seen, however late events come [Z20]", () =>
     Effect.gen(function*() {
       const { mirror, proxy, root } = yield* proxiedPair()
@@ -264,7 +264,7 @@ describe("a write through a copy", () => {
     }))
 })
 
-describe("a tree that is being read", () => {
+describe.concurrent("a tree that is being read", () => {
   const names = ["/a", "/a/1", "/a/1/x", "/a/2", "/b", "/b/1"]
 
   const plant = Effect.gen(function*() {

@@ -18,7 +18,7 @@ const value = Schema.Number
 
 class TooMuch extends Data.TaggedError("TooMuch")<{ readonly n: number }> {}
 
-describe("a typed node across connections and sessions", () => {
+describe.concurrent("a typed node across connections and sessions", () => {
   it.live("has what was set while its session ended, and then asks for nothing [T70]", () =>
     Effect.gen(function*() {
       const { other, port, proxy, root, zk } = yield* proxiedPair()
@@ -101,7 +101,7 @@ describe("a typed node across connections and sessions", () => {
     }))
 })
 
-describe("updating a typed node", () => {
+describe.concurrent("updating a typed node", () => {
   it.live("loses nothing among eight writers of a hundred each [T65] [NODE-UPDATE]", () =>
     Effect.gen(function*() {
       const { connectString } = yield* shared

@@ -31,7 +31,7 @@ const throughProxy = (options?: Parameters<typeof ZkClient.make>[0]) =>
 
 const taking: FramePattern = { op: "multi", path: /-lease-/ }
 
-describe("permits whose transaction is lost", () => {
+describe.concurrent("permits whose transaction is lost", () => {
   for (const kind of ["request", "reply"] as const) {
     for (const again of [false, true]) {
       for (const how of ["acquire", "tryAcquire"] as const) {
@@ -93,7 +93,7 @@ describe("permits whose transaction is lost", () => {
     }))
 })
 
-describe("asking for permits", () => {
+describe.concurrent("asking for permits", () => {
   // At each event of the network, whatever it is.
   for (const taken of [0, 3]) {
     it.live(`leaves nothing when it is interrupted at any moment, with ${5 - taken} free [J5]`, () =>
@@ -227,7 +227,7 @@ describe("asking for permits", () => {
     }))
 })
 
-describe("permits that are held", () => {
+describe.concurrent("permits that are held", () => {
   it.live("are lost when the session is over, and free again; who lives is shown [SEM-07] [J6]", () =>
     Effect.gen(function*() {
       const { a, b, name, port, proxy } = yield* throughProxy()
@@ -296,7 +296,7 @@ describe("permits that are held", () => {
     }))
 })
 
-describe("a server that goes down and comes up again", () => {
+describe.concurrent("a server that goes down and comes up again", () => {
   it.live(
     "lets everybody have a turn, one at a time, and keeps no watch and no node [SEM-08] [SEM-WATCH]",
     () =>
