@@ -87,6 +87,14 @@ describe("the pause before an attempt", () => {
     assert.strictEqual(backOff(list, timeout, () => 0), 0)
   })
 
+  it("of a session that waits is less than a second, also before the first attempt, however long it may wait [A22] [C3]", () => {
+    const list = new ServerList(servers(1))
+    for (let i = 0; i < 8; i++) {
+      assert.isAtMost(backOff(list, 600_000, () => 0.999, longestOfSession), 900)
+      list.failed()
+    }
+  })
+
   it("stays finite after very many failures [C8] [B23]", () => {
     const list = new ServerList(servers(2))
     for (let i = 0; i < 200_000; i++) list.failed()

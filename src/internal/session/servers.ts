@@ -74,7 +74,7 @@ export const longestOfSession = 900
  */
 export const backOff = (list: ServerList, timeout: number, chance: Chance, bound = longestBackOff): number => {
   if (!list.atRoundStart) return 0
-  if (list.rounds === 0) return chance() * (timeout / 20)
+  if (list.rounds === 0) return chance() * Math.min(bound, timeout / 20)
   const longest = Math.min(bound, firstBackOff * 2 ** Math.min(list.rounds - 1, 16), timeout / 4)
   return longest * (0.5 + chance() / 2)
 }
