@@ -57,7 +57,7 @@ const verdict = (error: { readonly maybeApplied: boolean }): string =>
  */
 export class NoNode extends Schema.TaggedError<NoNode>(id("NoNode"))("NoNode", answer) {
   override get message(): string {
-    return `${at(this)}: no such node, or no parent to create it under`
+    return `${at(this)}: no ${this.operation.startsWith("create") ? "parent to create it under" : "such node"}`
   }
 }
 

@@ -17,7 +17,7 @@ const others: ReadonlyArray<Acl> = [
   { perms: ZkAcl.Perms.all, scheme: "digest", id: ZkAcl.digestId("bob", Redacted.make("secret")) }
 ]
 
-describe("zk acl", () => {
+describe.concurrent("zk acl", () => {
   it("reads entries whose ids have commas, and takes no two entries for one [CLI-A1]", () => {
     const list = "x509:CN=zk-1,OU=a:b,O=c:cdrwa,world:anyone:r"
     assert.strictEqual(Result.getOrThrow(parseAcl(list)).map(({ id }) => id).join(" | "), "CN=zk-1,OU=a:b,O=c | anyone")
@@ -29,7 +29,7 @@ describe("zk acl", () => {
     }
   })
 
-  it.live("prints and sets the ACL of a node, if it has a version [CLI-A1]", () =>
+  it.live("prints and sets the ACL of a node, if it has a version [CLI-A1]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* zk.client.create("/a", "")
@@ -56,7 +56,7 @@ describe("zk acl", () => {
       const screen = yield* zk.show(["acl", "get", "/a"])
       outputs.push(`$ zk acl get /a   (terminal)\n${screen}`)
       assert.strictEqual(yield* aclOf(zk, "/a"), "world:anyone:cdrwa")
-      yield* matchesSnapshot("acl", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "acl", outputs.join("\n"))
     }))
 
   it.live("sets the ACLs of a tree after a question, going on past nodes that go [CLI-A2]", () =>

@@ -70,8 +70,8 @@ const withLocks = Effect.gen(function*() {
   return { zk, client }
 })
 
-describe("zk locks", () => {
-  it.live("lists locks and shows who is in line, to people and to programs [T53] [T54]", () =>
+describe.concurrent("zk locks", () => {
+  it.live("lists locks and shows who is in line, to people and to programs [T53] [T54]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* furnish(zk)
@@ -82,10 +82,10 @@ describe("zk locks", () => {
       )
       for (const { code, stderr } of ran) assert.strictEqual(code, 0, stderr)
       const outputs = ran.map(({ args, stderr, stdout }) => `$ zk ${args.join(" ")}\n${stdout}${stderr}`)
-      yield* matchesSnapshot("locks", aged(outputs.join("\n")))
+      yield* matchesSnapshot(expect, "locks", aged(outputs.join("\n")))
     }))
 
-  it.live("fits what it shows of locks to the terminal [T53] [T54]", () =>
+  it.live("fits what it shows of locks to the terminal [T53] [T54]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* furnish(zk)
@@ -98,7 +98,7 @@ describe("zk locks", () => {
         for (const line of screen.split("\n")) assert.isAtMost(line.length, columns, line)
         return `$ zk ${args.join(" ")}   (${columns} columns)\n${screen}`
       })
-      yield* matchesSnapshot("locks-terminal", aged(outputs.join("\n")))
+      yield* matchesSnapshot(expect, "locks-terminal", aged(outputs.join("\n")))
     }))
 
   it("gives nobody a negative age, whatever the clock says [T54]", () => {
@@ -108,7 +108,7 @@ describe("zk locks", () => {
     assert.deepStrictEqual(agesAt(0, []), [])
   })
 
-  it.live("says what is missing or no lock, and how it is used [T53] [T55] [T56]", () =>
+  it.live("says what is missing or no lock, and how it is used [T53] [T55] [T56]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const outputs: Array<string> = []
@@ -133,7 +133,7 @@ describe("zk locks", () => {
       yield* fails(3, "show", "config", "--json")
       assert.strictEqual((yield* zk.client.getData("/locks/config")).text, "on")
       assert.isTrue(Option.isSome(yield* zk.client.exists("/locks/deep/er")))
-      yield* matchesSnapshot("locks-failures", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "locks-failures", outputs.join("\n"))
     }))
 
   it.live("removes what nobody uses, and leaves alone what somebody does [T55]", () =>

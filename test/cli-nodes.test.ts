@@ -18,8 +18,8 @@ const furnish = ({ client }: Zk) =>
     yield* client.create("/app/with a name that is much too long for a terminal of eighty columns, and then some", "x")
   })
 
-describe("zk, on nodes", () => {
-  it.live("lists, draws and shows them, to people and to programs [CLI-N1] [CLI-N2]", () =>
+describe.concurrent("zk, on nodes", () => {
+  it.live("lists, draws and shows them, to people and to programs [CLI-N1] [CLI-N2]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* furnish(zk)
@@ -44,10 +44,10 @@ describe("zk, on nodes", () => {
           outputs.push(`$ zk ${[...args, ...flags].join(" ")}\n${stdout.replace(/([^\n])$/, "$1⏎\n")}${stderr}`)
         }
       }
-      yield* matchesSnapshot("nodes", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "nodes", outputs.join("\n"))
     }))
 
-  it.live("fits what it shows to the terminal [CLI-N3]", () =>
+  it.live("fits what it shows to the terminal [CLI-N3]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* furnish(zk)
@@ -65,6 +65,6 @@ describe("zk, on nodes", () => {
         for (const line of screen.split("\n")) assert.isAtMost(line.length, columns, line)
         outputs.push(`$ zk ${args.join(" ")}   (${columns} columns)\n${screen}`)
       }
-      yield* matchesSnapshot("nodes-terminal", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "nodes-terminal", outputs.join("\n"))
     }))
 })

@@ -15,7 +15,7 @@ import { makeZk } from "./support/cli.ts"
 
 const escape = "\u001b"
 
-describe("zk, its output", () => {
+describe.concurrent("zk, its output", () => {
   it.live("is coloured on a terminal, unless that is not wanted, and nowhere else [CLI-O1]", () =>
     Effect.gen(function*() {
       const zk = yield* makeZk()

@@ -47,8 +47,8 @@ const throughProxy = Effect.gen(function*() {
   return { proxy, zk }
 })
 
-describe("zk ping", () => {
-  it.live("counts each time once, and draws them in any width [CLI-P1]", () =>
+describe.concurrent("zk ping", () => {
+  it.live("counts each time once, and draws them in any width [CLI-P1]", ({ expect }) =>
     Effect.gen(function*() {
       const outputs: Array<string> = []
       for (const [name, values] of Object.entries(samples)) {
@@ -70,10 +70,10 @@ describe("zk ping", () => {
       assert.deepStrictEqual(parts.map((part) => quantile(hundred, part)), [1, 50, 95, 99, 100])
       assert.deepStrictEqual(parts.map((part) => quantile([7], part)), [7, 7, 7, 7, 7])
       assert.isUndefined(quantile([], 0.5))
-      yield* matchesSnapshot("ping-histogram", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "ping-histogram", outputs.join("\n"))
     }))
 
-  it.live("asks as often as told, and sums up, for people and for programs [CLI-P1]", () =>
+  it.live("asks as often as told, and sums up, for people and for programs [CLI-P1]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const args = ["ping", "--count", "20", "--interval", "1ms"]
@@ -86,7 +86,7 @@ describe("zk ping", () => {
           assert.match(screen, /\d ms +\d+ {2}█/)
           return `(${columns} columns)\n${head(screen)}`
         }))
-      yield* matchesSnapshot("ping", [head(piped.stdout), ...screens].join("\n\n"))
+      yield* matchesSnapshot(expect, "ping", [head(piped.stdout), ...screens].join("\n\n"))
       const json = read((yield* zk.run([...args, "--json"])).stdout)
       assert.deepInclude(json, { sent: 20, received: 20, lost: 0 })
       assert.strictEqual(json.servers.length, 1)

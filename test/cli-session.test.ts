@@ -16,8 +16,8 @@ const unimplemented = (payload: Buffer) => {
 const anonymous = (text: string, root: string) =>
   text.replaceAll(root, "/<root>").replaceAll(/127\.0\.0\.1:\d+/g, "<server>")
 
-describe("zk session", () => {
-  it.live("shows session, server, root and identities, to people and to programs [CLI-S1]", () =>
+describe.concurrent("zk session", () => {
+  it.live("shows session, server, root and identities, to people and to programs [CLI-I1]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const root = zk.hosts.slice(zk.hosts.indexOf("/"))
@@ -29,10 +29,10 @@ describe("zk session", () => {
         outputs.push(`$ zk ${args.join(" ")}\n${stdout}${stderr}`)
       }
       outputs.push(`$ zk session   (terminal)\n${yield* zk.show(["session"])}`)
-      yield* matchesSnapshot("session", anonymous(outputs.join("\n"), root))
+      yield* matchesSnapshot(expect, "session", anonymous(outputs.join("\n"), root))
     }))
 
-  it.live("leaves out what an older server does not know [CLI-S1]", () =>
+  it.live("leaves out what an older server does not know [CLI-I1]", () =>
     Effect.gen(function*() {
       const { port } = yield* shared
       const proxy = yield* makeProxy(port)
@@ -48,8 +48,8 @@ describe("zk session", () => {
     }))
 })
 
-describe("zk config", () => {
-  it("reads members of all forms, and what it does not know [CLI-S2]", () => {
+describe.concurrent("zk config", () => {
+  it("reads members of all forms, and what it does not know [CLI-I2]", () => {
     const text = [
       "server.2=zk2:2888:3888:observer;[::1]:2181",
       "server.10=zk10:2888:3888:participant;2182",
@@ -78,7 +78,7 @@ describe("zk config", () => {
     assert.deepStrictEqual(parseEnsemble(""), { version: undefined, members: [], settings: [] })
   })
 
-  it.live("shows the servers, their roles and addresses, to people and to programs [CLI-S2]", () =>
+  it.live("shows the servers, their roles and addresses, to people and to programs [CLI-I2]", ({ expect }) =>
     Effect.gen(function*() {
       const { port } = yield* shared
       const proxy = yield* makeProxy(port)
@@ -114,6 +114,6 @@ describe("zk config", () => {
         outputs.push(`$ zk config   (${columns} columns)\n${screen}\n`)
       }
       assert.strictEqual(yield* replaced.count, 4)
-      yield* matchesSnapshot("config", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "config", outputs.join("\n"))
     }))
 })

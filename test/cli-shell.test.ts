@@ -28,7 +28,7 @@ const type = (terminal: Running, keys: string, wanted: string | RegExp) =>
 
 const gone = (paths: ReadonlyArray<string>, path: string) => assert.notInclude(paths, path)
 
-describe("zk shell", () => {
+describe.concurrent("zk shell", () => {
   it.live("is moved in, completes, asks, and is interrupted; its nodes go with it [CLI-S1] [CLI-S2] [CLI-S3] [CLI-S5]", () =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
@@ -135,7 +135,7 @@ describe("zk shell", () => {
       assert.strictEqual((yield* terminal.ended).code, 0)
     }))
 
-  it.live("runs lines from a pipe in one session, to the first that fails [CLI-S8] [CLI-S9]", () =>
+  it.live("runs lines from a pipe in one session, to the first that fails [CLI-S8] [CLI-S9]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const script = [
@@ -155,6 +155,7 @@ describe("zk shell", () => {
       const json = yield* zk.run(["shell", "--json"], { stdin: "pwd\nget /gone\n" })
       assert.deepStrictEqual([stops.code, goes.code, json.code], [3, 4, 3])
       yield* matchesSnapshot(
+        expect,
         "shell",
         [stops, goes, json].map(({ stderr, stdout }) => `${stdout}--\n${stderr}`).join("\n")
       )

@@ -53,14 +53,14 @@ const transcript = (
     return texts.join("\n")
   })
 
-describe("zk, with whole trees", () => {
-  it.live("brings back what was exported: bytes, nothing, ACLs, and names in any script [CLI-X1] [CLI-X2]", () =>
+describe.concurrent("zk, with whole trees", () => {
+  it.live("brings back what was exported: bytes, nothing, ACLs, and names in any script [CLI-X1] [CLI-X2]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* furnish(zk)
       const exported = yield* zk.run(["export", "/app"])
       assert.strictEqual(exported.code, 0)
-      yield* matchesSnapshot("export", `$ zk export /app\n${exported.stdout}${exported.stderr}`)
+      yield* matchesSnapshot(expect, "export", `$ zk export /app\n${exported.stdout}${exported.stderr}`)
       yield* zk.client.deleteRecursive("/app")
       assert.strictEqual((yield* zk.run(["import", "-", "/app"], { stdin: exported.stdout })).code, 0)
       const again = yield* zk.run(["export", "/app"])
@@ -76,7 +76,7 @@ describe("zk, with whole trees", () => {
       assert.strictEqual((yield* other.run(["export"])).stdout, all.stdout)
     }))
 
-  it.live("refuses, skips or overwrites what is there, and tells beforehand [CLI-X3]", () =>
+  it.live("refuses, skips or overwrites what is there, and tells beforehand [CLI-X3]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* zk.client.create("/there/b", "mine", { parents: true })
@@ -98,7 +98,7 @@ describe("zk, with whole trees", () => {
         [["import", "/no/such/file", "/x"]],
         [["export", "/nowhere"]]
       ])
-      yield* matchesSnapshot("import", output)
+      yield* matchesSnapshot(expect, "import", output)
       assert.strictEqual((yield* zk.client.getData("/there/b")).text, "2")
       assert.strictEqual((yield* zk.client.getData("/there/b")).stat.version, 1)
       assert.strictEqual((yield* zk.client.getData("/there/a")).stat.version, 0)
@@ -270,7 +270,7 @@ describe("zk, with whole trees", () => {
       assert.deepStrictEqual((yield* zk.client.getAcl("/open/secret")).acl, ZkAcl.openAcl)
     }))
 
-  it.live("copies a node or a tree, here or to another ensemble, and nothing into itself [CLI-X9]", () =>
+  it.live("copies a node or a tree, here or to another ensemble, and nothing into itself [CLI-X9]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const there = yield* makeZk()
@@ -293,7 +293,7 @@ describe("zk, with whole trees", () => {
         [["cp", "/app/none", "/zookeeper/none", "--to", there.hosts.replace(/\/.*/, "")]],
         [["cp", "/gone", "/x"]]
       ], hide)
-      yield* matchesSnapshot("cp", output)
+      yield* matchesSnapshot(expect, "cp", output)
       const [app, copy] = yield* Effect.forEach(
         ["/app", "/copy"],
         (path) => Stream.runCollect(readTree(zk.client, path, { acl: true, ephemerals: false }))

@@ -6,8 +6,8 @@ import { makeZk, matchesSnapshot } from "./support/cli.ts"
 /** Where nothing is sent, nobody needs to listen. */
 const nowhere = "127.0.0.1:1"
 
-describe("zk, and how it is used", () => {
-  it.live("says what is wrong, how it is right, and where to read more [CLI-U1] [CLI-U2]", () =>
+describe.concurrent("zk, and how it is used", () => {
+  it.live("says what is wrong, how it is right, and where to read more [CLI-U1] [CLI-U2]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const wrong: ReadonlyArray<ReadonlyArray<string>> = [
@@ -37,10 +37,10 @@ describe("zk, and how it is used", () => {
           }),
         { concurrency: 4 }
       )
-      yield* matchesSnapshot("usage", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "usage", outputs.join("\n"))
     }))
 
-  it.live("has help in eighty columns, on standard output where it was asked for [CLI-U3] [CLI-U4]", () =>
+  it.live("has help in eighty columns, on standard output where it was asked for [CLI-U3] [CLI-U4]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const env = { ZK_SERVERS: nowhere }
@@ -58,7 +58,7 @@ describe("zk, and how it is used", () => {
         for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80, line)
       }
       assert.match(help.stdout, /\n {2}ls {2,}List the children of a node\n/)
-      yield* matchesSnapshot("help", `$ zk ls --help\n${ls.stdout}\n$ zk create -h\n${create.stdout}`)
+      yield* matchesSnapshot(expect, "help", `$ zk ls --help\n${ls.stdout}\n$ zk create -h\n${create.stdout}`)
       assert.deepStrictEqual(nothing, { code: 2, stdout: "", stderr: help.stdout })
       assert.match(version.stdout, /^zk \d+\.\d+\.\d+\n$/)
       // Narrower than that, where the terminal is.

@@ -33,8 +33,8 @@ const pathsOf = (running: Running): ReadonlyArray<string> =>
     return `${change} ${path}${recreated === true ? " anew" : ""}`
   })
 
-describe("zk watch", () => {
-  it.live("prints each change of a node, of its children, or of everything below it [CLI-W1]", () =>
+describe.concurrent("zk watch", () => {
+  it.live("prints each change of a node, of its children, or of everything below it [CLI-W1]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* zk.client.create("/app", "here")
@@ -69,10 +69,10 @@ describe("zk watch", () => {
         assert.strictEqual(code, args.includes("--count") ? 0 : 130)
         outputs.push(`$ zk watch ${args.join(" ")}\n${stderr}${stdout}`)
       }
-      yield* matchesSnapshot("watch", outputs.join("\n"))
+      yield* matchesSnapshot(expect, "watch", outputs.join("\n"))
     }))
 
-  it.live("fits a change into a line of the terminal, and ends with Ctrl-C [CLI-W2]", () =>
+  it.live("fits a change into a line of the terminal, and ends with Ctrl-C [CLI-W2]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       yield* zk.client.create("/app", "here")
@@ -90,7 +90,7 @@ describe("zk watch", () => {
       assert.strictEqual(code, 130)
       const screen = screenOf(stdout)
       for (const line of screen.split("\n")) assert.isAtMost(line.length, 72, line)
-      yield* matchesSnapshot("watch-terminal", screen)
+      yield* matchesSnapshot(expect, "watch-terminal", screen)
     }))
 
   it.live("tells what changed while there was no connection exactly once, and of the loss itself [CLI-W3]", () =>

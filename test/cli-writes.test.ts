@@ -26,8 +26,8 @@ const transcript = (zk: Zk, runs: ReadonlyArray<readonly [ReadonlyArray<string>,
     return lines.join("\n")
   })
 
-describe("zk, changing nodes", () => {
-  it.live("creates, sets and deletes, and says what it did and what it could not [CLI-N4] [CLI-N5]", () =>
+describe.concurrent("zk, changing nodes", () => {
+  it.live("creates, sets and deletes, and says what it did and what it could not [CLI-N4] [CLI-N5]", ({ expect }) =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
       const output = yield* transcript(zk, [
@@ -66,7 +66,7 @@ describe("zk, changing nodes", () => {
         [["get", "/../gone/./it/"]],
         [["get", "/gone", "--json"]]
       ])
-      yield* matchesSnapshot("writes", output)
+      yield* matchesSnapshot(expect, "writes", output)
       assert.deepStrictEqual((yield* zk.client.getChildren("/")).children, [])
     }))
 

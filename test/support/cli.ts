@@ -5,7 +5,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process"
 import { mkdirSync, readdirSync, renameSync, statSync } from "node:fs"
 import type { Readable, Writable } from "node:stream"
 import { fileURLToPath } from "node:url"
-import { expect } from "vitest"
+import type { ExpectStatic } from "vitest"
 import { bundle } from "../../scripts/bundle.ts"
 import * as ZkClient from "../../src/ZkClient.ts"
 import { attempt, type RigError, rigError } from "./rigError.ts"
@@ -227,6 +227,6 @@ export const normalized = (text: string): string =>
     .replaceAll(/\b0x[0-9a-f]+\b/g, "0x…")
     .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>")
 
-/** Compares an output with the one that was kept, in test/snapshots/cli. */
-export const matchesSnapshot = (name: string, output: string): Effect.Effect<void> =>
+/** Compares an output with the one that was kept, in test/snapshots/cli. Takes the `expect` of the test. */
+export const matchesSnapshot = (expect: ExpectStatic, name: string, output: string): Effect.Effect<void> =>
   Effect.promise(() => expect(normalized(output)).toMatchFileSnapshot(`./snapshots/cli/${name}.txt`))
