@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -529,5 +530,28 @@ describe.concurrent("what cannot be advertised", () => {
       assert.isBelow((yield* proxy.stats(since)).ops["create2"] ?? 0, 5)
       assert.isAtLeast(lines.length, 1)
       assert.notInclude(lines.join(), "xxxx")
+    }))
+
+  it.live("to servers that end the connection over it is given up for a while: others use that connection too [ADV-08]", () =>
+    Effect.gen(function*() {
+      const { other, proxy, root, zk } = yield* advertising()
+      const warned = yield* Deferred.make<string>()
+      const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+        if (logLevel === "Warn") Deferred.doneUnsafe(warned, Effect.succeed(String(message)))
+      })
+      const ad = yield* Effect.provide(advertise(zk, `${root}/a`, { value, data: 1 }), Logger.layer([logger]))
+      // Those that are followed by a success do not count.
+      yield* proxy.rule({ op: "setData", path: `${root}/a` }, "cut", { times: 2 })
+      yield* ad.set(0)
+      yield* upToDate(ad)
+      const refused = yield* proxy.rule({ op: "setData", path: `${root}/a` }, "cut", { times: Infinity })
+      yield* ad.set(2)
+      const warning = yield* Effect.timeout(Deferred.await(warned), 10_000 * patience)
+      assert.include(warning, "the connection was lost")
+      assert.strictEqual(yield* refused.count, 4)
+      assert.deepInclude(yield* ad.state, { _tag: "Advertised", upToDate: false })
+      yield* refused.remove
+      yield* upToDate(ad)
+      assert.strictEqual((yield* other.getData(`${root}/a`)).text, "2")
     }))
 })

@@ -33,6 +33,8 @@ const maxSessions = 4
 /** How often parents that vanish again, as empty containers do, are made anew. */
 const maxRounds = 16
 const longestPause = 15_000
+/** How many writes in a row may end with the connection before that is taken for what they do to it. */
+const maxLosses = 3
 /** Of states that are not read. The latest is always there. */
 const backlog = 16
 
@@ -61,6 +63,7 @@ class Advertiser {
 
   readonly ready = Deferred.makeUnsafe<void, CreateError>()
   failures = 0
+  losses = 0
   state: State = { _tag: "Pending", error: Option.none() }
   private warnedOfOthers = false
 
@@ -178,6 +181,7 @@ class Advertiser {
         Deferred.doneUnsafe(this.ready, Effect.void)
         if (upToDate) {
           this.failures = 0
+          this.losses = 0
           const isFired = yield* Effect.raceFirst(Effect.as(fired, true), Effect.as(this.changed.await, false))
           if (isFired) return true
         } else {
@@ -189,6 +193,7 @@ class Advertiser {
           if (stat?.ephemeralOwner !== sessionId) return false
           this.version = stat.version
           this.written = data
+          this.losses = 0
         }
       }
     })
@@ -270,9 +275,11 @@ const run = Effect.fnUntraced(function*(client: ZkClient, advertiser: Advertiser
       Deferred.doneUnsafe(advertiser.ready, Effect.fail(error))
       return
     }
+    // A server that ends the connection because of what it is sent would do so for ever, to all who use it.
+    const isRefused = error._tag === "ConnectionLoss" && error.maybeApplied && ++advertiser.losses > maxLosses
     // The next request waits for what there is to wait for.
-    if (isExpired || error._tag === "ConnectionLoss") continue
-    if (isPassing(error)) {
+    if (isExpired || (error._tag === "ConnectionLoss" && !isRefused)) continue
+    if (isPassing(error) && !isRefused) {
       yield* Effect.sleep(pause)
       continue
     }
