@@ -12,6 +12,7 @@
  * - What URLs leave out comes from configuration: that of the layer, read when a client is made. See `ZkConfig.options`.
  * - A client that could not be made is no client: the next who asks has another one made. So it is when a client is over
  *   because a server refused its credentials, or its session ended with `onExpiry: "end"`.
+ * - A client belongs to the layer: it logs as the layer does, without the annotations and spans of who asks first.
  * - Each client has a session, states and events of its own. What happens to one concerns no other.
  * - All of them end with the layer.
  *
