@@ -1,7 +1,7 @@
 /** Exclusive locks: each step of them, with a fault at every event of the network. */
 import { layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { atEveryPoint, makeBench } from "./support/crashPoints.ts"
+import { atEveryPoint, makeBench, quickFaults } from "./support/crashPoints.ts"
 import { lockScenarios } from "./support/lockScenarios.ts"
 import { ZkServer } from "./support/server.ts"
 
@@ -27,7 +27,7 @@ layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
     for (const [key, scenario] of Object.entries(lockScenarios)) {
       it.effect(`${scenario.name} ${ids[key as keyof typeof lockScenarios]}`, () =>
         Effect.gen(function*() {
-          total += yield* atEveryPoint(yield* makeBench("10 seconds"), [scenario])
+          total += yield* atEveryPoint(yield* makeBench("10 seconds"), [scenario], quickFaults, true)
           console.log(`exclusive locks: ${total} points so far`)
         }), 60_000)
     }

@@ -137,8 +137,14 @@ const chunkSize = 120
 
 const maxRounds = 6
 
+/** `npm run crash-points` takes all events, and all pairs of them. */
+const takesAll = process.env["CRASH_POINTS"] === "all"
+
+/** Of other scenarios than those of exclusive locks each kind of fault takes every second event, unless all are asked for. */
+const isTaken = (kind: number, index: number): boolean => takesAll || (kind + index) % 2 === 0
+
 /** Of two cuts there are more pairs than a test has time for: so many of each scenario, unless all are asked for. */
-const pairs = process.env["CRASH_POINTS"] === "all" ? Infinity : 16
+const pairs = takesAll ? Infinity : 10
 
 /** So many of them, the same ones each time. */
 const sample = <A>(all: ReadonlyArray<A>, count: number): ReadonlyArray<A> => {
@@ -437,18 +443,22 @@ const chunksOf = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(all.length / chunkSize) }, (_, i) => all.slice(i * chunkSize, (i + 1) * chunkSize))
 
 /** What there is to be run of a scenario, and which of its events come in every run. */
-const survey = Effect.fnUntraced(function*(bench: Bench, scenario: Scenario, faults: ReadonlyArray<Fault>) {
+const survey = Effect.fnUntraced(function*(
+  bench: Bench,
+  scenario: Scenario,
+  faults: ReadonlyArray<Fault>,
+  isThorough: boolean
+) {
   const clean = yield* runAll(bench, [undefined, undefined].map((point) => ({ scenario, point })), 1)
   for (const { outcome } of clean) assert.strictEqual(outcome, scenario.undisturbed, scenario.name)
   const all = clean.map(({ events }) => events[1])
   const forOurs = Math.max(...clean.map(({ events }) => events[0]))
   const indexes = Array.from({ length: Math.max(...all) }, (_, index) => index)
-  const points = faults.flatMap((fault) => {
-    const chosen = indexes.filter((index) =>
-      fault === "interruption" ? index < forOurs : fault !== "refusal" || clean[0]?.reads.includes(index)
-    )
+  const points = faults.flatMap((fault, kind) => {
+    if (fault === "refusal") return (clean[0]?.reads ?? []).map((index): Point => ({ fault, index }))
+    const chosen = indexes.filter((index) => fault !== "interruption" || index < forOurs)
     return fault !== "cut twice"
-      ? chosen.map((index): Point => ({ fault, index }))
+      ? chosen.filter((index) => isThorough || isTaken(kind, index)).map((index): Point => ({ fault, index }))
       : sample(
         chosen.flatMap((index) => distances.map((far): Point => ({ fault, index, second: index + far }))),
         pairs
@@ -458,12 +468,17 @@ const survey = Effect.fnUntraced(function*(bench: Bench, scenario: Scenario, fau
 })
 
 /**
- * Runs scenarios at every event of their undisturbed runs, with every kind of fault. Says how many points there were,
+ * Runs scenarios at every event of their undisturbed runs, or at some of them, with every kind of fault. Says how many points there were,
  * and gives how many in all.
  */
 export const atEveryPoint = Effect.fnUntraced(
-  function*(bench: Bench, scenarios: ReadonlyArray<Scenario>, faults: ReadonlyArray<Fault> = quickFaults) {
-    const surveys = yield* Effect.forEach(scenarios, (scenario) => survey(bench, scenario, faults))
+  function*(
+    bench: Bench,
+    scenarios: ReadonlyArray<Scenario>,
+    faults: ReadonlyArray<Fault> = quickFaults,
+    isThorough: boolean = false
+  ) {
+    const surveys = yield* Effect.forEach(scenarios, (scenario) => survey(bench, scenario, faults, isThorough))
     const concurrency = faults.includes("isolation") ? waitingAtOnce : runsAtOnce
     const results = new Map<Scenario, Array<RunResult>>(scenarios.map((scenario) => [scenario, []]))
     // Not every run has the same events: whether a watch is taken back depends on whether it has fired before.
