@@ -1,6 +1,8 @@
 /** `zk import` through faults: it ends with everything there, or with an exact account. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { mkdtempSync, readdirSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -94,12 +96,13 @@ describe.concurrent("zk import, through faults", () => {
       const watch = yield* zk.start(["watch", "/x", "-r", "--json"])
       yield* watch.awaitText("watching")
       let begun = 0
-      const kill = yield* proxy.rule(
+      const killed = yield* Deferred.make<void>()
+      yield* proxy.rule(
         { direction: "toServer", op: "create", where: () => ++begun > 100 },
-        { before: Effect.orDie(server.kill) }
+        { before: Effect.andThen(Effect.orDie(server.kill), Deferred.done(killed, Exit.void)) }
       )
       const running = yield* zk.start(["import", file, "/x"], { env: { ZK_SERVERS: proxy.connectString } })
-      yield* kill.fired
+      yield* Deferred.await(killed)
       yield* running.awaitText("connection lost")
       yield* server.start
       yield* done(running)

@@ -124,9 +124,9 @@ describe("while no server can be reached", () => {
       yield* pass(500)
       const [attempts, requests] = [wire.attempts.length, fake.requests.length]
       yield* down
-      // The session has ended by its own clock meanwhile.
+      // The session, which was tried for about every second, has ended by its own clock meanwhile.
       yield* pass(60_000, 100)
-      assert.isBelow(wire.attempts.length - attempts, 60)
+      assert.isBelow(wire.attempts.length - attempts, 100)
       assert.strictEqual(fake.requests.length, requests)
       assert.isUndefined(waiting.pollUnsafe())
       // What was left of the session has gone at the servers too.
