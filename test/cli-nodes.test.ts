@@ -52,10 +52,8 @@ describe.concurrent("zk, on nodes", () => {
       const zk = yield* makeZk()
       yield* furnish(zk)
       const outputs: Array<string> = []
-      const commands = [["ls", "/app", "-l"], ["tree"], ["get", "/app/logo"], ["get", "/app/none"], [
-        "get",
-        "/app/empty"
-      ]]
+      const nodes = ["logo", "none", "empty"].map((name) => ["get", `/app/${name}`])
+      const commands = [["ls", "/app", "-l"], ["tree"], ["stat", "/app/config"], ...nodes]
       const shown = yield* Effect.forEach(
         [80, 200].flatMap((columns) => commands.map((args) => ({ args, columns }))),
         ({ args, columns }) => Effect.map(zk.show(args, { columns }), (screen) => ({ args, columns, screen })),
@@ -64,6 +62,9 @@ describe.concurrent("zk, on nodes", () => {
       for (const { args, columns, screen } of shown) {
         for (const line of screen.split("\n")) assert.isAtMost(line.length, columns, line)
         outputs.push(`$ zk ${args.join(" ")}   (${columns} columns)\n${screen}`)
+      }
+      for (const args of [["create", "/app/new", "x"], ["set", "/app/new", "yes"], ["rm", "/app/new"]]) {
+        outputs.push(`$ zk ${args.join(" ")}   (80 columns)\n${yield* zk.show(args)}`)
       }
       yield* matchesSnapshot(expect, "nodes-terminal", outputs.join("\n"))
     }))
