@@ -1,19 +1,40 @@
 /** How the `zk` program writes: colours, widths, text that is not fit for a terminal, readers that leave. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Stdio from "effect/Stdio"
 import { formatAcl, parseAcl } from "../src/cli/acl.ts"
+import { draw } from "../src/cli/commands/tree.ts"
 import { hexDump, preview } from "../src/cli/data.ts"
 import { parseDuration } from "../src/cli/duration.ts"
+import { bucketsOf } from "../src/cli/histogram.ts"
+import { main } from "../src/cli/main.ts"
 import { normalize } from "../src/cli/nodePath.ts"
+import { Output, print } from "../src/cli/output.ts"
 import { printable, truncate } from "../src/cli/printable.ts"
 import { plain } from "../src/cli/style.ts"
+import { type Branch, flatten } from "../src/cli/subtree.ts"
 import { renderTable } from "../src/cli/table.ts"
 import { makeZk } from "./support/cli.ts"
 
 const escape = "\u001b"
+
+const emptyStat: Branch["stat"] = {
+  czxid: BigInt(0),
+  mzxid: BigInt(0),
+  ctime: BigInt(0),
+  mtime: BigInt(0),
+  version: 0,
+  cversion: 0,
+  aversion: 0,
+  ephemeralOwner: BigInt(0),
+  dataLength: 0,
+  numChildren: 0,
+  pzxid: BigInt(0)
+}
 
 describe.concurrent("zk, its output", () => {
   it.live("is coloured on a terminal, unless that is not wanted, and nowhere else [CLI-O1]", () =>
@@ -98,4 +119,53 @@ describe.concurrent("zk, its output", () => {
       assert.isTrue(Result.isFailure(parseAcl(text)), text)
     }
   })
+
+  it.effect("has no limit for how many nodes there are, nor for how deep they are [CLI-O6]", () =>
+    Effect.gen(function*() {
+      const many = 300_000
+      let written = ""
+      yield* print(Array.from({ length: many }, () => "x")).pipe(
+        Effect.provideService(Output, {
+          isJson: false,
+          columns: Effect.undefined,
+          style: plain,
+          noteStyle: plain,
+          canAnimate: false,
+          canPrompt: false,
+          write: (text) => Effect.sync(() => void (written += String(text))),
+          remark: () => Effect.void
+        })
+      )
+      assert.lengthOf(written, 2 * many)
+      assert.strictEqual(bucketsOf(Array.from({ length: many }, () => 1))[0]?.count, many)
+      const depth = 1_500
+      const branch = (name: string, children: ReadonlyArray<Branch>): Branch => ({
+        path: name,
+        name,
+        stat: emptyStat,
+        children,
+        cut: undefined
+      })
+      let top = branch("0", [])
+      for (let level = 1; level < depth; level++) top = branch(`${level}`, [top, branch("leaf", [])])
+      assert.lengthOf([...flatten(top)], 2 * depth - 1)
+      assert.deepStrictEqual([...draw(top, plain, Infinity)].slice(0, 2), ["1499", "├── 1498"])
+    }))
+
+  it.effect("tells an error of its own, and does not pass it over in silence [CLI-O7]", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const { write } = process.stderr
+      const stdio = yield* Effect.provide(Stdio.Stdio, NodeServices.layer)
+      const broken = Stdio.make({ ...stdio, stdoutIsTerminal: Effect.die(new RangeError("too much")) })
+      process.stderr.write = (text) => told.push(String(text)) > 0
+      const error = yield* main(["ls", "-s", "127.0.0.1:1"]).pipe(
+        Effect.provideService(Stdio.Stdio, broken),
+        Effect.provide(NodeServices.layer),
+        Effect.flip,
+        Effect.ensuring(Effect.sync(() => process.stderr.write = write))
+      )
+      assert.deepInclude(error, { _tag: "Told", exitCode: 1 })
+      assert.deepStrictEqual(told, ["zk: this is a bug: RangeError: too much\n"])
+    }))
 })

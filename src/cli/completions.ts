@@ -17,7 +17,7 @@ export const asking = "__complete"
 export const completeNodes = Command.make(
   asking,
   { typed: Argument.String("typed") },
-  ({ typed }) => Effect.flatMap(nodes(typed, "/"), (found) => print(...found.map(({ text }) => text)))
+  ({ typed }) => Effect.flatMap(nodes(typed, "/"), (found) => print(found.map(({ text }) => text)))
 ).pipe(Command.unlisted)
 
 /** From the words of a script to those that the program runs with; `undefined` where no node is wanted. */

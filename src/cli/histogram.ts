@@ -35,7 +35,8 @@ const rows = 8
 export const bucketsOf = (values: ReadonlyArray<number>): ReadonlyArray<Bucket> => {
   if (values.length === 0) return []
   const kept = values.map((value) => Math.max(smallest, value))
-  const [low, high] = [Math.min(...kept), Math.max(...kept)]
+  const low = kept.reduce((a, b) => Math.min(a, b))
+  const high = kept.reduce((a, b) => Math.max(a, b))
   const edges: Array<number> = []
   if (high / low > wide) {
     for (let edge = roundDown(low); edges.length < 2 || edges.at(-1)! <= high; edge = next(edge)) edges.push(edge)

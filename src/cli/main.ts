@@ -7,7 +7,7 @@ import * as References from "effect/References"
 import manifest from "../../package.json" with { type: "json" }
 import { isIncomplete } from "./commandLine.ts"
 import { askedFor, asking } from "./completions.ts"
-import { exitCodes, Told } from "./failure.ts"
+import { CommandFailed, exitCodes, Told } from "./failure.ts"
 import { makePresenter, withPresenter } from "./presenter.ts"
 import { program } from "./program.ts"
 import { asksForJson, tellFailure } from "./tell.ts"
@@ -29,6 +29,10 @@ export const main = (given: ReadonlyArray<string>) => {
     Effect.provideService(References.MinimumLogLevel, "Error"),
     // Standard output is for results.
     Effect.provide(Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])),
+    // An error of the program itself: without a word nobody would know that it is one.
+    Effect.catchDefect((defect) =>
+      Effect.fail(new CommandFailed({ reason: "failed", message: `this is a bug: ${String(defect)}` }))
+    ),
     Effect.catch((error) => tellFailure(error, { isJson, mark: "zk: " }))
   )
 }

@@ -88,7 +88,7 @@ export const layer = (
   )
 
 /** Lines of results. */
-export const print = (...lines: ReadonlyArray<string>): Effect.Effect<void, OutputClosed, Output> =>
+export const print = (lines: ReadonlyArray<string>): Effect.Effect<void, OutputClosed, Output> =>
   lines.length === 0 ? Effect.void : Output.use(({ write }) => write(`${lines.join("\n")}\n`))
 
 /** Large numbers are ids, which ZooKeeper writes as hexadecimal. */
@@ -104,13 +104,13 @@ export const toJson = (value: unknown): string =>
   )
 
 /** A result as one line of JSON. */
-export const printJson = (value: unknown): Effect.Effect<void, OutputClosed, Output> => print(toJson(value))
+export const printJson = (value: unknown): Effect.Effect<void, OutputClosed, Output> => print([toJson(value)])
 
 /** A result in the form that was asked for. */
 export const report = (
   forms: { readonly json: () => unknown; readonly text: (output: OutputShape) => ReadonlyArray<string> }
 ): Effect.Effect<void, OutputClosed, Output> =>
-  Output.use((output) => output.isJson ? printJson(forms.json()) : print(...forms.text(output)))
+  Output.use((output) => output.isJson ? printJson(forms.json()) : print(forms.text(output)))
 
 /** A remark on a line of its own. */
 export const note = (text: string): Effect.Effect<void, never, Output> =>

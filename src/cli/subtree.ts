@@ -60,8 +60,11 @@ export const readSubtree = (
     return yield* read(path, depth)
   })
 
-/** Parents before children. */
-export function* flatten(branch: Branch): Generator<Branch> {
-  yield branch
-  for (const child of branch.children) yield* flatten(child)
+/** Parents before children. Trees may be deeper than calls may be nested. */
+export function* flatten(top: Branch): Generator<Branch> {
+  const waiting = [top]
+  for (let branch = waiting.pop(); branch !== undefined; branch = waiting.pop()) {
+    yield branch
+    for (const child of branch.children.toReversed()) waiting.push(child)
+  }
 }

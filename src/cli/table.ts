@@ -70,5 +70,5 @@ export const printTable = <Row>(
 ): Effect.Effect<void, OutputClosed, Output> =>
   Effect.gen(function*() {
     const output = yield* Output
-    yield* print(...renderTable(columns, rows, { width: yield* output.columns, style: output.style }))
+    yield* print(renderTable(columns, rows, { width: yield* output.columns, style: output.style }))
   })

@@ -102,7 +102,7 @@ export const planTree = (
       })
     const steps: Array<Step> = []
     for (const level of levels(nodes, ({ path }) => path)) {
-      steps.push(...yield* Effect.forEach(level, look, { concurrency }))
+      for (const step of yield* Effect.forEach(level, look, { concurrency })) steps.push(step)
     }
     // The root of everything is always there, and nobody means it by writing below it.
     const there = steps.filter(({ action, at }) => action === "skip" && at !== "/")

@@ -32,7 +32,7 @@ export const config = Command.make("config", {}, () =>
     }
     if (members.length === 0) return yield* note(noteStyle.faint("the server tells of no ensemble: it is alone"))
     yield* printTable(columns, members)
-    if (settings.length > 0) yield* print("", ...settings.map(([name, value]) => printable(`${name}=${value}`)))
+    if (settings.length > 0) yield* print(["", ...settings.map(([name, value]) => printable(`${name}=${value}`))])
     yield* note(noteStyle.faint(`${plural(members.length, "server")}, version ${printable(version ?? "unknown")}`))
   })).pipe(
     Command.withDescription(

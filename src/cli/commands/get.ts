@@ -28,11 +28,11 @@ export const get = Command.make("get", {
     const data = node.data ?? new Uint8Array()
     const isTerminal = (yield* output.columns) !== undefined
     const text = textOf(data)
-    if (hex || (isTerminal && text === undefined)) yield* print(...hexDump(data))
+    if (hex || (isTerminal && text === undefined)) yield* print(hexDump(data))
     else if (!isTerminal) yield* output.write(data)
     else if (node.data === null) yield* note(output.noteStyle.faint("no data"))
     else if (text === "") yield* note(output.noteStyle.faint("empty data"))
-    else yield* print(printableLines(text!))
+    else yield* print([printableLines(text!)])
     if (stat) yield* note(output.noteStyle.faint(`version ${node.stat.version}, ${bytes(node.stat.dataLength)}`))
   })).pipe(
     Command.withDescription(

@@ -59,7 +59,7 @@ export const importTree = Command.make("import", {
     const steps = yield* planTree(zk, at, nodes, existing)
     if (dryRun) {
       return yield* print(
-        ...steps.map((step) =>
+        steps.map((step) =>
           output.isJson ? toJson({ path: step.at, action: step.action }) : `${step.action} ${printable(step.at)}`
         )
       )

@@ -99,7 +99,7 @@ const clearAll = Effect.fnUntraced(function*(
   const say = ({ path }: FoundLock) => isJson ? toJson({ path }) : printable(path)
   for (const path of closed) yield* note(noteStyle.warning(`${printable(path)} may not be read`))
   if (unused.length === 0) return yield* note(noteStyle.faint(`no unused locks below ${printable(root)}`))
-  if (dryRun) return yield* print(...unused.map(say))
+  if (dryRun) return yield* print(unused.map(say))
   yield* confirm(`Remove ${plural(unused.length, "unused lock")} below ${printable(root)}?`, yes)
   let refused = 0
   for (const lock of unused) {

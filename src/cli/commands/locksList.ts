@@ -42,7 +42,7 @@ export const locksList = Command.make("list", {
     const { closed, locks } = yield* Effect.catchTag(findLocks(at), "NoNode", () =>
       Effect.fail(new CommandFailed({ reason: "missing", message: `there are no locks: ${at} does not exist` })))
     if (isJson) {
-      yield* print(...locks.map((lock) =>
+      yield* print(locks.map((lock) =>
         toJson({
           path: lock.path,
           type: lock.type,

@@ -57,7 +57,7 @@ const ofSemaphore = (path: string) =>
  * that nobody's age is negative.
  */
 export const agesAt = (now: number, times: ReadonlyArray<number>): ReadonlyArray<number> => {
-  const latest = Math.max(now, ...times)
+  const latest = times.reduce((a, b) => Math.max(a, b), now)
   return times.map((time) => Math.floor((latest - time) / 1000))
 }
 
@@ -161,7 +161,7 @@ export const locksShow = Command.make("show", {
       const said = `: ${whoIsThere(now)}`
       const room = ((yield* columns) ?? Infinity) - `  ${status}${said}${layout}`.length
       const name = truncate(printable(at), Math.max(8, room), "middle")
-      yield* print(`${style.strong(name)}  ${paint(status)}${said}${style.faint(layout)}`)
+      yield* print([`${style.strong(name)}  ${paint(status)}${said}${style.faint(layout)}`])
       if (places.length > 0) {
         const isAsked = places.some(({ revoking }) => revoking)
         yield* printTable(isAsked ? cells : cells.filter((column) => column !== asked), places)

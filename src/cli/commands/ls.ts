@@ -48,17 +48,17 @@ export const ls = Command.make("ls", {
     if (!recursive && !stat) {
       const names = yield* namesOf(at)
       return yield* print(
-        ...(output.isJson ? names.map((name) => toJson({ path: ZkPath.join(at, name) })) : names.map(printable))
+        output.isJson ? names.map((name) => toJson({ path: ZkPath.join(at, name) })) : names.map(printable)
       )
     }
     const top = yield* readSubtree(at, recursive ? undefined : 1)
     const branches = [...flatten(top)].slice(1)
     if (output.isJson) {
-      return yield* print(...branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
+      return yield* print(branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
     }
     const label = recursive ? (branch: Branch) => branch.path : (branch: Branch) => branch.name
     if (stat) return yield* printTable(columns(label), branches)
-    return yield* print(...branches.map((branch) => printable(label(branch))))
+    return yield* print(branches.map((branch) => printable(label(branch))))
   })).pipe(
     Command.withDescription("Lists the children of a node, sorted by name; without a path, those of the root."),
     Command.withShortDescription("List the children of a node"),

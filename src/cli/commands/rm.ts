@@ -43,7 +43,7 @@ export const rm = Command.make("rm", {
       if (!recursive && branches.length > 1) return yield* usage(`${at} has children: --recursive would delete them`)
       // As they go: children before their parents.
       const paths = branches.map((branch) => branch.path).reverse()
-      return yield* print(...paths.map((each) => isJson ? toJson({ path: each }) : printable(each)))
+      return yield* print(paths.map((each) => isJson ? toJson({ path: each }) : printable(each)))
     }
     if (recursive) {
       yield* confirm(`Delete ${printable(at)} and ${plural(branches.length - 1, "node")} below it?`, yes)

@@ -19,27 +19,23 @@ const remarks = ({ cut, stat }: Branch, style: Style): ReadonlyArray<string> => 
   ...(cut === "depth" ? [style.faint(plural(stat.numChildren, "child", "children"))] : [])
 ]
 
-function* draw(
-  branch: Branch,
-  { first, rest, style, width }: {
-    readonly first: string
-    readonly rest: string
-    readonly style: Style
-    readonly width: number
-  }
-): Generator<string> {
-  const after = remarks(branch, style).map((remark) => `  ${remark}`).join("")
-  const room = width - CliOutput.displayWidth(first) - CliOutput.displayWidth(after)
-  const name = truncate(printable(branch.name), Math.max(8, room), "middle")
-  yield `${style.faint(first)}${branch.children.length > 0 ? style.strong(name) : name}${after}`
-  for (const [index, child] of branch.children.entries()) {
-    const isLast = index === branch.children.length - 1
-    yield* draw(child, {
-      first: `${rest}${isLast ? "└── " : "├── "}`,
-      rest: `${rest}${isLast ? "    " : "│   "}`,
-      style,
-      width
-    })
+/** Trees may be deeper than calls may be nested. */
+export function* draw(top: Branch, style: Style, width: number): Generator<string> {
+  const waiting = [{ branch: top, first: "", rest: "" }]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { branch, first, rest } = next
+    const after = remarks(branch, style).map((remark) => `  ${remark}`).join("")
+    const room = width - CliOutput.displayWidth(first) - CliOutput.displayWidth(after)
+    const name = truncate(printable(branch.name), Math.max(8, room), "middle")
+    yield `${style.faint(first)}${branch.children.length > 0 ? style.strong(name) : name}${after}`
+    for (const child of branch.children.toReversed()) {
+      const isLast = child === branch.children.at(-1)
+      waiting.push({
+        branch: child,
+        first: `${rest}${isLast ? "└── " : "├── "}`,
+        rest: `${rest}${isLast ? "    " : "│   "}`
+      })
+    }
   }
 }
 
@@ -58,17 +54,17 @@ export const tree = Command.make("tree", {
     const top = yield* readSubtree(at, Option.getOrUndefined(depth))
     const branches = [...flatten(top)]
     if (output.isJson) {
-      return yield* print(...branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
+      return yield* print(branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
     }
     const whole = { ...top, name: at }
     const width = (yield* output.columns) ?? Infinity
     const size = branches.reduce((sum, { stat }) => sum + stat.dataLength, 0)
     const ephemerals = branches.filter(({ stat }) => stat.ephemeralOwner !== BigInt(0)).length
-    yield* print(
-      ...draw(whole, { first: "", rest: "", style: output.style, width }),
+    yield* print([
+      ...draw(whole, output.style, width),
       "",
       `${plural(branches.length, "node")}, ${bytes(size)}${ephemerals === 0 ? "" : `, ${ephemerals} ephemeral`}`
-    )
+    ])
   })).pipe(
     Command.withDescription(
       "Draws a node and everything below it, with the sizes of data; ephemeral nodes are marked."

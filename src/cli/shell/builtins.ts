@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import { ZkClient } from "../../ZkClient.ts"
 import { NoNode } from "../../ZkError.ts"
 import { resolvePath } from "../nodePath.ts"
-import { print, report } from "../output.ts"
+import { report } from "../output.ts"
 import { printable } from "../printable.ts"
 import { Shell } from "./state.ts"
 
@@ -52,7 +52,7 @@ const history = Command.make("history", {}, () =>
 /** `help ls` is what `ls --help` is: the shell sees to it, and this is what the help says of it. */
 const help = Command.make("help", {
   command: Argument.String("command").pipe(Argument.variadic(), Argument.withDescription("Default: all of them"))
-}, () => print()).pipe(
+}, () => Effect.void).pipe(
   Command.withDescription("Says what commands there are, and what one of them does."),
   Command.withShortDescription("Say what commands do")
 )
