@@ -163,5 +163,7 @@ describe.concurrent("zk, changing nodes", () => {
         const { stdout } = yield* zk.run(["ls", "-s", url], { env: { ZK_SERVERS: servers! } })
         assert.strictEqual(stdout, "here\n")
       }
+      const blank = yield* zk.run(["ls"], { env: { ZK_SERVERS: " ", ASAB_ZOOKEEPER_SERVERS: zk.hosts } })
+      assert.strictEqual(blank.stdout, "here\n")
     }))
 })

@@ -98,10 +98,11 @@ const serversOf = Effect.fnUntraced(function*(servers: Option.Option<string>) {
     // An unset variable of a script must not mean other servers.
     return yield* new CommandFailed({ reason: "usage", message: "--servers is empty" })
   }
-  return yield* Config.String("ZK_SERVERS").pipe(
-    Config.orElse(() => Config.String("ASAB_ZOOKEEPER_SERVERS")),
-    Config.withDefault("127.0.0.1:2181")
-  )
+  for (const variable of ["ZK_SERVERS", "ASAB_ZOOKEEPER_SERVERS"]) {
+    const text = yield* Config.withDefault(Config.String(variable), "")
+    if (text.trim() !== "") return text
+  }
+  return "127.0.0.1:2181"
 })
 
 /**
