@@ -244,7 +244,10 @@ describe("values", () => {
     ["[zookeeper] tls_ca", { zookeeper: { tls_ca: "/no/such/file" }, ZK_SERVERS: "h" }],
     ["[zookeeper] tls_cert, tls_key", { zookeeper: { tls_key: "/no/such/file" }, ZK_SERVERS: "h" }],
     ["[my:zk] auth", { "my:zk": { auth: "s3cr3t" }, ZK_SERVERS: "h" }],
-    ["ZK_AUTH", { ZK_AUTH: ":s3cr3t", ZK_SERVERS: "h" }]
+    ["ZK_AUTH", { ZK_AUTH: ":s3cr3t", ZK_SERVERS: "h" }],
+    ["[zookeeper] auth", { zookeeper: { auth: { user: "ann", password: "s3cr3t" } }, ZK_SERVERS: "h" }],
+    ["[zookeeper] auth", { zookeeper: { auth: ["ann:s3cr3t"] }, ZK_SERVERS: "h" }],
+    ["[my:zk] tls", { "my:zk": { tls: { ca: "/ca.pem" } }, ZK_SERVERS: "h" }]
   ]
 
   it.effect.each(broken)(

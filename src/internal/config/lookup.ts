@@ -19,7 +19,7 @@ import { below, normalizePath } from "./paths.ts"
 import { canonicalServer, parseServers } from "./servers.ts"
 import { readTls } from "./tlsFiles.ts"
 import { parseUrl } from "./url.ts"
-import { check, filled, first, list, none, parsed, text, wrong } from "./values.ts"
+import { check, filled, first, flat, list, none, parsed, text, wrong } from "./values.ts"
 
 const defaultSection = "zookeeper"
 const defaultPath = "/asab"
@@ -41,18 +41,21 @@ const parseHostList = (text: string): Result.Result<Servers, string> =>
     ? Result.fail("servers have no path here: that is the key path of a section, or the URL's")
     : parseServers(text)
 
+const howCredentials = "credentials are written user:password"
+
 /** The value is a secret: no reason may repeat any of it. */
 const auth = (source: string, path: ReadonlyArray<string>): Place["auth"] =>
-  Config.mapEffect(
-    Config.option(Config.schema(Schema.Redacted(Schema.String), path)),
-    (found) => {
-      const credential = Option.map(found, Redacted.value)
-      if (Option.isNone(credential) || credential.value.trim() === "") return Effect.succeed(Option.none())
-      return credential.value.indexOf(":") > 0
-        ? Effect.succeed(Option.some([{ scheme: "digest", credential: Redacted.make(credential.value) }]))
-        : Effect.fail(wrong(source, "credentials are written user:password"))
-    }
-  )
+  Config.flatMap(flat(source, path, [0, "user", "username", "password"], howCredentials), () =>
+    Config.mapEffect(
+      Config.option(Config.schema(Schema.Redacted(Schema.String), path)),
+      (found) => {
+        const credential = Option.map(found, Redacted.value)
+        if (Option.isNone(credential) || credential.value.trim() === "") return Effect.succeed(Option.none())
+        return credential.value.indexOf(":") > 0
+          ? Effect.succeed(Option.some([{ scheme: "digest", credential: Redacted.make(credential.value) }]))
+          : Effect.fail(wrong(source, howCredentials))
+      }
+    ))
 
 // -- places -----------------------------------------------------------------------------------------------------------
 

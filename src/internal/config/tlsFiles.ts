@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import { readFile } from "node:fs/promises"
 import type { ConnectionOptions } from "node:tls"
 import { createSecureContext } from "node:tls"
-import { parsed, text, wrong } from "./values.ts"
+import { flat, parsed, text, wrong } from "./values.ts"
 
 const files = ["ca", "cert", "key"] as const
 
@@ -38,8 +38,14 @@ export const readTls = (section: string): Config.Config<Option.Option<boolean | 
     cert: text([section, "tls_cert"]),
     key: text([section, "tls_key"])
   })
+  const nested = flat(at("tls"), [section, "tls"], files, "the files have keys of their own: tls_ca, tls_cert, tls_key")
   return Config.mapEffect(
-    found,
+    // From an environment `tls_ca` looks like `ca` below `tls`, too.
+    Config.flatMap(
+      found,
+      (names) =>
+        files.some((file) => Option.isSome(names[file])) ? Config.succeed(names) : Config.map(nested, () => names)
+    ),
     Effect.fnUntraced(function*({ on, ...names }) {
       const named = files.flatMap((file) => Option.isSome(names[file]) ? [{ file, path: names[file].value }] : [])
       if (named.length === 0 || (Option.isSome(on) && !on.value)) return on

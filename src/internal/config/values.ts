@@ -1,5 +1,6 @@
 /** Values of a configuration: absent, or read, or wrong with a reason that says where they were written. */
 import * as Config from "effect/Config"
+import type * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -22,7 +23,7 @@ export const filled = (text: Option.Option<string>): Option.Option<string> =>
   Option.filter(Option.map(text, (value) => value.trim()), (value) => value !== "")
 
 /** A value that is empty, or nothing but blanks, is not there. */
-export const text = (path: ReadonlyArray<string>): Config.Config<Option.Option<string>> =>
+export const text = (path: ConfigProvider.Path): Config.Config<Option.Option<string>> =>
   Config.map(Config.option(Config.schema(Schema.String, path)), filled)
 
 /** `h1,h2`, or a list where the source knows lists. */
@@ -30,6 +31,16 @@ export const list = (path: ReadonlyArray<string>): Config.Config<Option.Option<s
   Config.map(
     Config.option(Config.Array(Schema.String, path)),
     (entries) => filled(Option.map(entries, (each) => each.filter((entry) => entry.trim() !== "").join(",")))
+  )
+
+/**
+ * Refuses one of some keys below a key that is to have a text. What has no text counts as absent, which must not be how
+ * somebody loses credentials or TLS.
+ */
+export const flat = (source: string, path: ReadonlyArray<string>, keys: ConfigProvider.Path, reason: string) =>
+  Config.mapEffect(
+    first(keys.map((key) => text([...path, key]))),
+    (found) => Option.isSome(found) ? Effect.fail(wrong(source, reason)) : Effect.void
   )
 
 export const parsed = <A>(
