@@ -70,7 +70,9 @@ export const create = Command.make("create", {
     if (!input.ephemeral || !(yield* SessionEnds)) return
     yield* note(noteStyle.faint("there until this is interrupted (Ctrl-C)"))
     const session = yield* zk.session
-    return yield* session.ended
+    // The node was created: its end is no failure of that.
+    const message = `${created.path} is gone: its session has ended`
+    return yield* Effect.mapError(session.ended, () => new CommandFailed({ reason: "failed", message }))
   })).pipe(
     Command.withDescription("Creates a node, and prints its path."),
     Command.withShortDescription("Create a node"),
