@@ -8,6 +8,8 @@ import * as ZkSemaphore from "../src/ZkSemaphore.ts"
 import { makeZk, matchesSnapshot, type Zk } from "./support/cli.ts"
 import { failsWith } from "./support/failsWith.ts"
 import { lockClient, on, queueUp } from "./support/locking.ts"
+import { makeProxy } from "./support/proxy.ts"
+import { shared } from "./support/shared.ts"
 
 const owner = (host: string, rest: object = {}) =>
   JSON.stringify({ host, pid: 4711, since: "2026-01-31T08:00:00.000Z", ...rest })
@@ -198,5 +200,22 @@ describe.concurrent("zk locks", () => {
       const forced = yield* zk.run(["locks", "clear", "permits", "--force", "--yes"])
       assert.strictEqual(forced.stdout, "removed /locks/permits, with 2 candidates\n")
       assert.strictEqual((yield* failsWith(permits.lost, "LockLost")).reason, "removed")
+    }))
+
+  it.live("does not say that nothing was done when the servers go half way [CLI-N12]", () =>
+    Effect.gen(function*() {
+      const { client, zk } = yield* withLocks
+      for (const name of ["one", "two"]) {
+        yield* Effect.flatMap(on(client)(ZkLock.make(name)), (lock) => lock.withLock(Effect.void))
+      }
+      const proxy = yield* makeProxy((yield* shared).port)
+      yield* proxy.rule({ direction: "toServer", op: "delete" }, { before: Effect.orDie(proxy.setAccept("refuse")) })
+      const cut = yield* proxy.rule({ direction: "toClient", kind: "reply", op: "delete" }, "passThenCut")
+      const env = { ZK_SERVERS: zk.hosts.replace(/^[^/]*/, proxy.connectString) }
+      const { code, stderr, stdout } = yield* zk.run(["locks", "clear", "--yes", "--timeout", "500ms"], { env })
+      assert.strictEqual(yield* cut.count, 1)
+      assert.strictEqual(stdout, "removed /locks/one\n")
+      assert.strictEqual(code, 7, stderr)
+      assert.match(stderr, /; 1 lock removed before\n$/)
     }))
 })

@@ -20,7 +20,7 @@ export const exitCodes = {
   forbidden: 5,
   /** There was no connection; nothing was done. */
   unreachable: 6,
-  /** The connection was lost before the answer came: nobody knows whether it was done. */
+  /** The connection was lost half way, or before the answer came: nobody knows whether all of it was done. */
   unknown: 7
 } as const
 
@@ -87,6 +87,15 @@ export const failureOf = (error: unknown): Failure => {
 export const reasonOf = (error: unknown): CommandFailed["reason"] => {
   const { exitCode } = failureOf(error)
   return CommandFailed.fields.reason.literals.find((reason) => exitCodes[reason] === exitCode) ?? "failed"
+}
+
+/** Of what is done step by step, and was ended half way: that nothing was done cannot be said of it. */
+export const halfWay = (error: unknown, said: string): CommandFailed => {
+  const reason = reasonOf(error)
+  return new CommandFailed({
+    reason: reason === "unreachable" ? "unknown" : reason,
+    message: `${messageOf(error)}; ${said}`
+  })
 }
 
 /** What ends the program with the code of a failure that has been told. */

@@ -5,6 +5,8 @@ import * as ZkClient from "../ZkClient.ts"
 import type { NoAuth, NoNode, SessionError } from "../ZkError.ts"
 import * as ZkPath from "../ZkPath.ts"
 import type { Stat } from "../ZkStat.ts"
+import { note, Output } from "./output.ts"
+import { printable } from "./printable.ts"
 
 export interface Branch {
   readonly path: string
@@ -68,3 +70,13 @@ export function* flatten(top: Branch): Generator<Branch> {
     for (const child of branch.children.toReversed()) waiting.push(child)
   }
 }
+
+/** Says on standard error of which nodes it is not known what is below them. */
+export const noteClosed = (branches: ReadonlyArray<Branch>, consequence = "") =>
+  Effect.gen(function*() {
+    const { noteStyle } = yield* Output
+    for (const { cut, path } of branches) {
+      if (cut !== "forbidden") continue
+      yield* note(noteStyle.warning(`${printable(path)}: what is below may not be read${consequence}`))
+    }
+  })

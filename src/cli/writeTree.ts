@@ -263,7 +263,8 @@ export const writeTree = (
       const reason = reasonOf(error)
       const mayGoOn = reason === "unreachable" || reason === "unknown"
       const message = `${printable(error.message)}${hint}; ${account()}${doubt}${mayGoOn ? again : ""}`
-      return new CommandFailed({ reason, message })
+      const isPart = reason === "unreachable" && (written() > 0 || step.action === "overwrite")
+      return new CommandFailed({ reason: isPart ? "unknown" : reason, message })
     }
     const interrupted = Effect.suspend(() => {
       const doubt = underWay.size === 0 ? "" : `, and up to ${underWay.size} more that were under way`

@@ -15,7 +15,7 @@ import { pathArgument, resolvePath } from "../nodePath.ts"
 import { note, Output, report } from "../output.ts"
 import { printable } from "../printable.ts"
 import { plural } from "../stat.ts"
-import { flatten, readSubtree } from "../subtree.ts"
+import { flatten, noteClosed, readSubtree } from "../subtree.ts"
 
 const usage = (message: string) => new CommandFailed({ reason: "usage", message })
 
@@ -41,11 +41,7 @@ const setAll = Effect.fnUntraced(function*(at: string, acl: ReadonlyArray<Acl>, 
   const found = [...flatten(yield* readSubtree(at))]
   // What the servers keep there is theirs.
   const nodes = at === "/" ? found.filter(({ path }) => !/^\/zookeeper(\/|$)/.test(path)) : found
-  for (const { cut, path } of nodes) {
-    if (cut === "forbidden") {
-      yield* note(noteStyle.warning(`${printable(path)}: what is below may not be read, and stays`))
-    }
-  }
+  yield* noteClosed(nodes, ", and stays")
   const below = nodes.length === 1 ? "" : ` and ${plural(nodes.length - 1, "node")} below it`
   yield* confirm(`Set the ACL of ${printable(at)}${below}?`, yes)
   const refused: Array<string> = []
@@ -63,7 +59,11 @@ const setAll = Effect.fnUntraced(function*(at: string, acl: ReadonlyArray<Acl>, 
         if (reasonOf(result.failure) === "unknown") unsure++
         failure ??= result.failure
       }
-    }), { concurrency, discard: true })
+    }), { concurrency, discard: true }).pipe(
+      Effect.onInterrupt(() =>
+        note(`interrupted: the ACL was set on ${set} of ${plural(nodes.length, "node")}, or a few more`)
+      )
+    )
   const left = nodes.length - set - vanished - unsure
   yield* report({
     json: () => ({ path: at, acl: acl.map(aclJson), set, vanished, refused, left, unsure }),
@@ -82,7 +82,8 @@ const setAll = Effect.fnUntraced(function*(at: string, acl: ReadonlyArray<Acl>, 
   ].join(", ")
   const why = failure?.message ?? `${refused[0]!}: the ACL does not allow it to this session`
   const reason = failure === undefined ? "forbidden" : unsure > 0 ? "unknown" : reasonOf(failure)
-  return yield* new CommandFailed({ reason, message: `the ACL was ${counts}: ${why}` })
+  const isPart = set > 0 && reason === "unreachable"
+  return yield* new CommandFailed({ reason: isPart ? "unknown" : reason, message: `the ACL was ${counts}: ${why}` })
 })
 
 export const aclSet = Command.make("set", {

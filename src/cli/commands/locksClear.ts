@@ -8,7 +8,7 @@ import { ZkClient } from "../../ZkClient.ts"
 import * as ZkLock from "../../ZkLock.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import { confirm, yesFlag } from "../ask.ts"
-import { CommandFailed } from "../failure.ts"
+import { CommandFailed, halfWay } from "../failure.ts"
 import { resolveLock, resolveRoot, rootFlag } from "../lockRoot.ts"
 import type { FoundLock } from "../locks.ts"
 import { findLocks, isLocked, layoutNames, lockAt, whoIsThere } from "../locks.ts"
@@ -71,13 +71,22 @@ const clearOne = Effect.fnUntraced(function*(
     })
   }
   if (isUsed) yield* confirm(`Take ${printable(at)} away from those who use it (${whoIsThere(found)})?`, yes)
-  const taken = isUsed ? yield* clearLine(found) : 0
-  yield* Effect.catchTag(removeLock(found), "NotEmpty", () =>
-    Effect.fail(
-      isUsed
-        ? conflict(`${plural(taken, "candidate")} removed from ${at}, but there are others in it, or something else`)
-        : conflict(`${at} is not empty any more`)
-    ))
+  const steps = Effect.gen(function*() {
+    const taken = isUsed ? yield* clearLine(found) : 0
+    yield* Effect.catchTag(removeLock(found), "NotEmpty", () =>
+      Effect.fail(
+        isUsed
+          ? conflict(`${plural(taken, "candidate")} removed from ${at}, but there are others in it, or something else`)
+          : conflict(`${at} is not empty any more`)
+      ))
+    return taken
+  })
+  const isOneStep = !isUsed && found.type === "lock"
+  const said = "a part of what is below the lock may be gone"
+  const taken = yield* isOneStep ? steps : steps.pipe(
+    Effect.mapError((error) => error._tag === "CommandFailed" ? error : halfWay(error, said)),
+    Effect.onInterrupt(() => note(`interrupted: ${said}`))
+  )
   yield* report({
     json: () => ({ path: at, removed: true, candidates: taken }),
     text: () => [`removed ${printable(at)}${taken === 0 ? "" : `, with ${plural(taken, "candidate")}`}`]
@@ -101,7 +110,7 @@ const clearAll = Effect.fnUntraced(function*(
   if (unused.length === 0) return yield* note(noteStyle.faint(`no unused locks below ${printable(root)}`))
   if (dryRun) return yield* print(unused.map(say))
   yield* confirm(`Remove ${plural(unused.length, "unused lock")} below ${printable(root)}?`, yes)
-  let refused = 0
+  let [removed, refused] = [0, 0]
   for (const lock of unused) {
     const wasThere = yield* removeLock(lock).pipe(
       Effect.map((nodes) => nodes.some(Boolean)),
@@ -112,9 +121,11 @@ const clearAll = Effect.fnUntraced(function*(
       Effect.catchTag("NoAuth", () => {
         refused++
         return Effect.as(note(noteStyle.warning(`${printable(lock.path)} may not be deleted`)), false)
-      })
+      }),
+      Effect.mapError((error) => removed === 0 ? error : halfWay(error, `${plural(removed, "lock")} removed before`))
     )
     if (wasThere) {
+      removed++
       yield* report({
         json: () => ({ path: lock.path, removed: true, candidates: 0 }),
         text: () => [`removed ${printable(lock.path)}`]

@@ -4,11 +4,12 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ZkClient } from "../../ZkClient.ts"
+import { NoAuth } from "../../ZkError.ts"
 import { confirm, yesFlag } from "../ask.ts"
-import { CommandFailed } from "../failure.ts"
+import { CommandFailed, halfWay } from "../failure.ts"
 import { ifVersionFlag } from "../ifVersion.ts"
 import { pathArgument, resolvePath } from "../nodePath.ts"
-import { Output, print, report, toJson } from "../output.ts"
+import { note, Output, print, report, toJson } from "../output.ts"
 import { printable } from "../printable.ts"
 import { plural } from "../stat.ts"
 import { flatten, readSubtree } from "../subtree.ts"
@@ -39,6 +40,9 @@ export const rm = Command.make("rm", {
     }
     if (recursive && Option.isSome(ifVersion)) return yield* usage("--recursive and --if-version exclude each other")
     const branches = recursive || dryRun ? [...flatten(yield* readSubtree(at))] : []
+    // Whoever may not see all of it cannot delete it, nor say what would go.
+    const closed = branches.find(({ cut }) => cut === "forbidden")
+    if (closed !== undefined) return yield* new NoAuth({ operation: "getChildren", path: closed.path })
     if (dryRun) {
       if (!recursive && branches.length > 1) return yield* usage(`${at} has children: --recursive would delete them`)
       // As they go: children before their parents.
@@ -47,7 +51,11 @@ export const rm = Command.make("rm", {
     }
     if (recursive) {
       yield* confirm(`Delete ${printable(at)} and ${plural(branches.length - 1, "node")} below it?`, yes)
-      yield* zk.deleteRecursive(at)
+      const said = "a part of what is below it may be gone"
+      yield* zk.deleteRecursive(at).pipe(
+        Effect.mapError((error) => branches.length === 1 || error._tag === "NoNode" ? error : halfWay(error, said)),
+        Effect.onInterrupt(() => note(`interrupted: ${said}`))
+      )
     } else {
       yield* zk.delete(at, { version: Option.getOrUndefined(ifVersion) })
     }
