@@ -1,12 +1,16 @@
 /** The commands of the `zk` program that change nodes. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { createHash } from "node:crypto"
 import { mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { makeZk, matchesSnapshot, type Ran, type Zk } from "./support/cli.ts"
+import { expireThrough } from "./support/expire.ts"
+import { makeProxy } from "./support/proxy.ts"
 import { screenOf } from "./support/screen.ts"
+import { shared } from "./support/shared.ts"
 
 const failed = (ran: Ran, code: number) => {
   assert.strictEqual(ran.code, code, `${ran.stdout}${ran.stderr}`)
@@ -103,6 +107,33 @@ describe.concurrent("zk, changing nodes", () => {
       }
     }))
 
+  it.live("does not pass a part of a tree off as all of it, be it shown or deleted [CLI-N11]", () =>
+    Effect.gen(function*() {
+      const zk = yield* makeZk()
+      yield* zk.client.create("/t/secret/below", "", { parents: true })
+      yield* zk.client.create("/u/kept/below", "", { parents: true })
+      yield* zk.client.create("/u/other/x/y", "", { parents: true })
+      yield* zk.client.setAcl("/t/secret", [{ perms: 31, scheme: "digest", id: "bob:none" }])
+      yield* zk.client.setAcl("/u/kept", [{ perms: 1, scheme: "world", id: "anyone" }])
+      const run = (...args: ReadonlyArray<string>) => zk.run(args)
+      const [listed, json, closed, dry, removed] = yield* Effect.all([
+        run("ls", "-R", "/t"),
+        run("tree", "/t", "--json"),
+        run("ls", "-l", "/t/secret"),
+        run("rm", "-r", "/t", "--dry-run"),
+        run("rm", "-r", "/u", "--yes")
+      ], { concurrency: 5 })
+      assert.strictEqual(listed.stdout, "/t/secret\n")
+      assert.strictEqual(listed.stderr, "/t/secret: what is below may not be read\n")
+      assert.strictEqual(json.stderr, listed.stderr)
+      for (const ran of [closed, dry, removed]) failed(ran, 5)
+      assert.include(
+        removed.stderr,
+        "/u/kept/below: the ACL does not allow it to this session; a part of what is below"
+      )
+      assert.isTrue(Option.isNone(yield* zk.client.exists("/u/other/x/y")))
+    }))
+
   it.live("keeps an ephemeral node until it is interrupted, and leaves no session behind [CLI-N8]", () =>
     Effect.gen(function*() {
       const zk = yield* makeZk()
@@ -115,6 +146,22 @@ describe.concurrent("zk, changing nodes", () => {
       // At once: the session was closed, not left to expire.
       yield* zk.client.sync()
       assert.deepStrictEqual((yield* zk.client.getChildren("/members")).children, [])
+    }))
+
+  it.live("says when an ephemeral node has gone with its session, which is no failure to create it [CLI-N8]", () =>
+    Effect.gen(function*() {
+      const zk = yield* makeZk()
+      const { port } = yield* shared
+      const proxy = yield* makeProxy(port)
+      const env = { ZK_SERVERS: zk.hosts.replace(/^[^/]*/, proxy.connectString) }
+      const running = yield* zk.start(["create", "/me", "-e"], { env })
+      yield* running.awaitText("until this is interrupted")
+      yield* expireThrough(proxy, port)
+      yield* proxy.cutAll
+      const { code, stderr, stdout } = yield* running.ended
+      assert.strictEqual(stdout, "/me\n")
+      assert.match(stderr, /\nzk: \/me is gone: its session has ended\n$/)
+      assert.strictEqual(code, 1)
     }))
 
   it.live("takes the password from the environment, a file or a prompt, and shows it to nobody [CLI-N9]", () =>

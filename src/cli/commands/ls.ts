@@ -3,6 +3,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { ZkClient } from "../../ZkClient.ts"
+import { NoAuth } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import * as ZkStat from "../../ZkStat.ts"
 import { optionalPathArgument, resolvePath } from "../nodePath.ts"
@@ -10,7 +11,7 @@ import { Output, print, toJson } from "../output.ts"
 import { printable } from "../printable.ts"
 import { owner, statJson, time } from "../stat.ts"
 import type { Branch } from "../subtree.ts"
-import { byName, flatten, readSubtree } from "../subtree.ts"
+import { byName, flatten, noteClosed, readSubtree } from "../subtree.ts"
 import type { Column } from "../table.ts"
 import { printTable } from "../table.ts"
 
@@ -52,7 +53,10 @@ export const ls = Command.make("ls", {
       )
     }
     const top = yield* readSubtree(at, recursive ? undefined : 1)
+    if (top.cut === "forbidden") return yield* new NoAuth({ operation: "getChildren", path: at })
     const branches = [...flatten(top)].slice(1)
+    // One level says nothing of what is below it.
+    if (recursive) yield* noteClosed(branches)
     if (output.isJson) {
       return yield* print(branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
     }

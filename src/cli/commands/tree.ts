@@ -10,7 +10,7 @@ import { printable, truncate } from "../printable.ts"
 import { bytes, plural, statJson } from "../stat.ts"
 import type { Style } from "../style.ts"
 import type { Branch } from "../subtree.ts"
-import { flatten, readSubtree } from "../subtree.ts"
+import { flatten, noteClosed, readSubtree } from "../subtree.ts"
 
 const remarks = ({ cut, stat }: Branch, style: Style): ReadonlyArray<string> => [
   ...(stat.dataLength === 0 ? [] : [style.faint(bytes(stat.dataLength))]),
@@ -54,6 +54,7 @@ export const tree = Command.make("tree", {
     const top = yield* readSubtree(at, Option.getOrUndefined(depth))
     const branches = [...flatten(top)]
     if (output.isJson) {
+      yield* noteClosed(branches)
       return yield* print(branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
     }
     const whole = { ...top, name: at }
