@@ -8,6 +8,9 @@ import { main } from "./cli/main.ts"
 
 const interrupts = makeInterrupts()
 
+// The callbacks of writes hear of errors; without a listener the stream would end the process as well.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+
 /** As `NodeRuntime.runMain`, but that a shell gets SIGINT, which interrupts the command that runs in it. */
 const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   let isSignalled = false

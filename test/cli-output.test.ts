@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
+import { Writable } from "node:stream"
 import { formatAcl, parseAcl } from "../src/cli/acl.ts"
 import { draw } from "../src/cli/commands/tree.ts"
 import { hexDump, preview } from "../src/cli/data.ts"
@@ -13,7 +14,7 @@ import { parseDuration } from "../src/cli/duration.ts"
 import { bucketsOf } from "../src/cli/histogram.ts"
 import { main } from "../src/cli/main.ts"
 import { normalize } from "../src/cli/nodePath.ts"
-import { Output, print } from "../src/cli/output.ts"
+import { Output, print, writeTo } from "../src/cli/output.ts"
 import { printable, truncate } from "../src/cli/printable.ts"
 import { plain } from "../src/cli/style.ts"
 import { type Branch, flatten } from "../src/cli/subtree.ts"
@@ -72,11 +73,24 @@ describe.concurrent("zk, its output", () => {
         (path) => zk.client.create(path),
         { concurrency: "unbounded", discard: true }
       )
-      const running = yield* zk.start(["ls", "-R"])
-      yield* running.closeOutput
-      const { code, stderr } = yield* running.ended
-      assert.strictEqual(stderr, "")
-      assert.strictEqual(code, 141)
+      for (const args of [["ls", "-R"], ["--help"]]) {
+        const running = yield* zk.start(args)
+        yield* running.closeOutput
+        const { code, stderr } = yield* running.ended
+        assert.strictEqual(stderr, "")
+        assert.strictEqual(code, 141)
+      }
+    }))
+
+  it.effect("says why what it prints was not taken, unless nobody reads it any more [CLI-O3]", () =>
+    Effect.gen(function*() {
+      for (const [code, tag] of [["EPIPE", "OutputClosed"], ["ENOSPC", "CommandFailed"]] as const) {
+        const stream = new Writable({ write: (_, __, done) => done(Object.assign(new Error(`${code}: no`), { code })) })
+        stream.on("error", () => {})
+        const error = yield* Effect.flip(writeTo(stream, "x"))
+        assert.strictEqual(error._tag, tag)
+        if (error._tag === "CommandFailed") assert.strictEqual(error.message, "standard output: ENOSPC: no")
+      }
     }))
 
   it("makes text fit, by what it takes on the screen [CLI-O4]", () => {

@@ -6,7 +6,7 @@ import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { placeOf } from "./commandLine.ts"
-import { print } from "./output.ts"
+import { print, writeTo } from "./output.ts"
 import { isNode, nodes } from "./shell/complete.ts"
 import { scan } from "./shell/words.ts"
 
@@ -91,7 +91,5 @@ const generate = (shell: Completions.Shell, command: Command.Command.Any): strin
 export const completionsFlag = GlobalFlag.Action({
   flag: GlobalFlag.Completions.flag,
   run: (shell, { command }) =>
-    Effect.sync(() => {
-      if (Option.isSome(shell)) process.stdout.write(`${generate(shell.value, command)}\n`)
-    })
+    Option.isNone(shell) ? Effect.void : Effect.orDie(writeTo(process.stdout, `${generate(shell.value, command)}\n`))
 })

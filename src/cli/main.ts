@@ -8,6 +8,7 @@ import manifest from "../../package.json" with { type: "json" }
 import { isIncomplete } from "./commandLine.ts"
 import { askedFor, asking } from "./completions.ts"
 import { CommandFailed, exitCodes, Told } from "./failure.ts"
+import { isWriteError } from "./output.ts"
 import { makePresenter, withPresenter } from "./presenter.ts"
 import { program } from "./program.ts"
 import { asksForJson, tellFailure } from "./tell.ts"
@@ -31,7 +32,11 @@ export const main = (given: ReadonlyArray<string>) => {
     Effect.provide(Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])),
     // An error of the program itself: without a word nobody would know that it is one.
     Effect.catchDefect((defect) =>
-      Effect.fail(new CommandFailed({ reason: "failed", message: `this is a bug: ${String(defect)}` }))
+      Effect.fail(
+        isWriteError(defect)
+          ? defect
+          : new CommandFailed({ reason: "failed", message: `this is a bug: ${String(defect)}` })
+      )
     ),
     Effect.catch((error) => tellFailure(error, { isJson, mark: "zk: " }))
   )

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 import { toHex } from "../ZkStat.ts"
+import { CommandFailed } from "./failure.ts"
 import type { Style } from "./style.ts"
 import { colored, plain } from "./style.ts"
 
@@ -33,32 +34,33 @@ export interface OutputShape {
   /** Whether there is somebody to ask. */
   readonly canPrompt: boolean
   /** Results, as they are. Waits until they are written. */
-  readonly write: (text: string | Uint8Array) => Effect.Effect<void, OutputClosed>
+  readonly write: (text: string | Uint8Array) => Effect.Effect<void, WriteError>
   /** Remarks, as they are: on standard error, so that they never mix with results. */
   readonly remark: (text: string) => Effect.Effect<void>
 }
 
 export class Output extends Context.Service<Output, OutputShape>()("effect-zookeeper/cli/Output") {}
 
-const writeTo = (stream: NodeJS.WriteStream, text: string | Uint8Array): Effect.Effect<void, OutputClosed> =>
-  Effect.callback((resume) => {
-    stream.write(text, (error) => resume(error ? Effect.fail(new OutputClosed()) : Effect.void))
-  })
+/** Why results were not taken: nobody reads them, or a disk is full. */
+export type WriteError = OutputClosed | CommandFailed
 
-/** The callbacks of writes hear of errors; without a listener the stream would end the process as well. */
-const listen = Effect.acquireRelease(
-  Effect.sync(() => {
-    const ignore = () => {}
-    process.stdout.on("error", ignore)
-    process.stderr.on("error", ignore)
-    return ignore
-  }),
-  (ignore) =>
-    Effect.sync(() => {
-      process.stdout.off("error", ignore)
-      process.stderr.off("error", ignore)
-    })
-)
+export const isWriteError = (error: unknown): error is WriteError =>
+  error instanceof OutputClosed || error instanceof CommandFailed
+
+const left: ReadonlyArray<string | undefined> = ["EPIPE", "ERR_STREAM_DESTROYED"]
+
+const writeError = (error: NodeJS.ErrnoException): WriteError =>
+  left.includes(error.code)
+    ? new OutputClosed()
+    : new CommandFailed({ reason: "failed", message: `standard output: ${error.message}` })
+
+export const writeTo = (
+  stream: NodeJS.WritableStream,
+  text: string | Uint8Array
+): Effect.Effect<void, WriteError> =>
+  Effect.callback((resume) => {
+    stream.write(text, (error) => resume(error ? Effect.fail(writeError(error)) : Effect.void))
+  })
 
 export const layer = (
   options: { readonly isJson: boolean }
@@ -72,7 +74,6 @@ export const layer = (
       const isTerminal = yield* stdio.stdoutIsTerminal
       const isNoteTerminal = yield* stdio.stderrIsTerminal
       const term = yield* Effect.orDie(Config.option(Config.String("TERM")))
-      yield* listen
       return {
         isJson: options.isJson,
         columns: isTerminal ? Effect.map(terminal.columns, (columns) => columns || undefined) : Effect.undefined,
@@ -88,7 +89,7 @@ export const layer = (
   )
 
 /** Lines of results. */
-export const print = (lines: ReadonlyArray<string>): Effect.Effect<void, OutputClosed, Output> =>
+export const print = (lines: ReadonlyArray<string>): Effect.Effect<void, WriteError, Output> =>
   lines.length === 0 ? Effect.void : Output.use(({ write }) => write(`${lines.join("\n")}\n`))
 
 /** Large numbers are ids, which ZooKeeper writes as hexadecimal. */
@@ -104,12 +105,12 @@ export const toJson = (value: unknown): string =>
   )
 
 /** A result as one line of JSON. */
-export const printJson = (value: unknown): Effect.Effect<void, OutputClosed, Output> => print([toJson(value)])
+export const printJson = (value: unknown): Effect.Effect<void, WriteError, Output> => print([toJson(value)])
 
 /** A result in the form that was asked for. */
 export const report = (
   forms: { readonly json: () => unknown; readonly text: (output: OutputShape) => ReadonlyArray<string> }
-): Effect.Effect<void, OutputClosed, Output> =>
+): Effect.Effect<void, WriteError, Output> =>
   Output.use((output) => output.isJson ? printJson(forms.json()) : print(forms.text(output)))
 
 /** A remark on a line of its own. */

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import { completionsFlag } from "./completions.ts"
 import { exitCodes } from "./failure.ts"
 import { helpLines } from "./help.ts"
-import { toJson } from "./output.ts"
+import { toJson, writeTo } from "./output.ts"
 import { printable } from "./printable.ts"
 import { colored, plain } from "./style.ts"
 
@@ -75,6 +75,9 @@ const complain = (
 /** From how the program is called to how a shell is spoken to. */
 const renamer = (prefix: string) => (text: string): string => text.replace(/^zk( |$)/, prefix)
 
+/** A presenter cannot fail: the program tells this defect from others. */
+const write = (stream: NodeJS.WriteStream, text: string) => Effect.orDie(writeTo(stream, text))
+
 export const makePresenter = (options: PresenterOptions): CliOutput.Presenter => {
   const rename = renamer(options.prefix)
   const help = (doc: HelpDoc.HelpDoc, stream: NodeJS.WriteStream) =>
@@ -85,7 +88,7 @@ export const makePresenter = (options: PresenterOptions): CliOutput.Presenter =>
         columns: stream.isTTY ? stream.columns : undefined,
         style: canColor && stream.isTTY ? colored : plain
       })
-      stream.write(`${lines.join("\n")}\n`)
+      yield* write(stream, `${lines.join("\n")}\n`)
     })
   const tell = (text: string) => Effect.sync(() => void process.stderr.write(`${text}\n`))
   return {
@@ -96,7 +99,7 @@ export const makePresenter = (options: PresenterOptions): CliOutput.Presenter =>
           if (options.isJson) return tell(complain(options, event.commandPath, event.helpDoc, ["which command?"]))
           return help(event.helpDoc, process.stderr)
         case "Version":
-          return Effect.sync(() => void process.stdout.write(`${event.name} ${event.version}\n`))
+          return write(process.stdout, `${event.name} ${event.version}\n`)
         case "InvalidInvocation": {
           const errors = event.errors.map((error) => oneLine(describe(error)))
           return tell(complain(options, event.commandPath, event.helpDoc, errors))

@@ -1,7 +1,7 @@
 /** Rows under headings, as wide as the terminal and no wider. */
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Effect from "effect/Effect"
-import type { OutputClosed } from "./output.ts"
+import type { WriteError } from "./output.ts"
 import { Output, print } from "./output.ts"
 import { padEnd, padStart, truncate } from "./printable.ts"
 import type { Style } from "./style.ts"
@@ -67,7 +67,7 @@ export const renderTable = <Row>(
 export const printTable = <Row>(
   columns: ReadonlyArray<Column<Row>>,
   rows: ReadonlyArray<Row>
-): Effect.Effect<void, OutputClosed, Output> =>
+): Effect.Effect<void, WriteError, Output> =>
   Effect.gen(function*() {
     const output = yield* Output
     yield* print(renderTable(columns, rows, { width: yield* output.columns, style: output.style }))
