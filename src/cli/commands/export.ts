@@ -74,6 +74,6 @@ export const exportTree = Command.make("export", {
     Command.withExamples([
       { command: "zk export /app > app.jsonl", description: "Keep a tree" },
       { command: "zk export /app -o app.jsonl", description: "The same, but never half of it" },
-      { command: "zk export /app | jq -r .path", description: "For other programs" }
+      { command: "zk export /app | jq -r 'select(.path).path'", description: "For other programs" }
     ])
   )

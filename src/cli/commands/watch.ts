@@ -194,7 +194,7 @@ export const watch = Command.make("watch", {
     Command.withExamples([
       { command: "zk watch /app/config", description: "One node" },
       { command: "zk watch /app -r", description: "A node and everything below it" },
-      { command: "zk watch /ready --count 1 && ./start", description: "Wait for something" },
+      { command: "zk watch /ready --count 1 && ./start", description: "Wait until something becomes of it" },
       { command: "zk watch /app -r --json | jq .path", description: "For other programs" }
     ])
   )
