@@ -2,7 +2,7 @@
 import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
-import { CommandFailed } from "./failure.ts"
+import { CommandFailed, usage } from "./failure.ts"
 import { Output } from "./output.ts"
 
 export const yesFlag = Flag.Boolean("yes").pipe(
@@ -17,7 +17,7 @@ export const confirm = (message: string, yes: boolean) =>
     if (yes) return
     const { canPrompt } = yield* Output
     if (!canPrompt) {
-      return yield* new CommandFailed({ reason: "usage", message: `nobody is there to ask "${message}": give --yes` })
+      return yield* usage(`nobody is there to ask "${message}": give --yes`)
     }
     if (yield* Prompt.run(Prompt.Confirm({ message }))) return
     return yield* new CommandFailed({ reason: "failed", message: "not done" })

@@ -11,7 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as ZkClient from "../ZkClient.ts"
 import * as ZkConfig from "../ZkConfig.ts"
 import { durationFlag } from "./duration.ts"
-import { CommandFailed } from "./failure.ts"
+import { usage } from "./failure.ts"
 import { Output } from "./output.ts"
 
 const file = (name: string, description: string) =>
@@ -68,7 +68,7 @@ const passwordOf = Effect.fnUntraced(function*(user: string, passwordFile: Optio
   const { canPrompt } = yield* Output
   if (!canPrompt) {
     const message = `the password of ${user} is missing: set ZK_PASSWORD or give --password-file`
-    return yield* new CommandFailed({ reason: "usage", message })
+    return yield* usage(message)
   }
   return yield* Prompt.run(Prompt.Password({ message: `Password of ${user}` }))
 })
@@ -76,7 +76,7 @@ const passwordOf = Effect.fnUntraced(function*(user: string, passwordFile: Optio
 const authOf = Effect.fnUntraced(function*({ passwordFile, user }: ConnectionInput) {
   if (Option.isNone(user)) {
     if (Option.isNone(passwordFile)) return undefined
-    return yield* new CommandFailed({ reason: "usage", message: "--password-file needs --user" })
+    return yield* usage("--password-file needs --user")
   }
   const password = yield* passwordOf(user.value, passwordFile)
   const credential = Redacted.make(`${user.value}:${Redacted.value(password)}`)
@@ -96,7 +96,7 @@ const serversOf = Effect.fnUntraced(function*(servers: Option.Option<string>) {
   if (Option.isSome(servers)) {
     if (servers.value.trim() !== "") return servers.value
     // An unset variable of a script must not mean other servers.
-    return yield* new CommandFailed({ reason: "usage", message: "--servers is empty" })
+    return yield* usage("--servers is empty")
   }
   for (const variable of ["ZK_SERVERS", "ASAB_ZOOKEEPER_SERVERS"]) {
     const text = yield* Config.withDefault(Config.String(variable), "")

@@ -6,7 +6,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { CommandFailed } from "./failure.ts"
+import { usage } from "./failure.ts"
 import { printable, truncate } from "./printable.ts"
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -80,8 +80,6 @@ export interface DataInput {
   readonly base64: boolean
   readonly none: boolean
 }
-
-const usage = (message: string) => new CommandFailed({ reason: "usage", message })
 
 const readAll = Effect.gen(function*() {
   const { stdin } = yield* Stdio.Stdio

@@ -34,6 +34,8 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   }
 }
 
+export const usage = (message: string): CommandFailed => new CommandFailed({ reason: "usage", message })
+
 const reasons: Readonly<Record<string, keyof typeof exitCodes>> = {
   NoNode: "missing",
   NodeExists: "conflict",

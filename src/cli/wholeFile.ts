@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
-import { CommandFailed } from "./failure.ts"
+import { usage } from "./failure.ts"
 
 /**
  * Beside the file, so that it can take its place in one step. What was there before stays until then, and stays if the
@@ -18,7 +18,7 @@ export const wholeFile = <A, E, R>(
     const path = yield* Path.Path
     const isThere = yield* fs.exists(name)
     if (isThere && (yield* fs.stat(name)).type !== "File") {
-      return yield* new CommandFailed({ reason: "usage", message: `${name} is there, and is no file` })
+      return yield* usage(`${name} is there, and is no file`)
     }
     // Of a link it is what it leads to that is replaced.
     const at = isThere ? yield* fs.realPath(name) : name

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ZkClient } from "../../ZkClient.ts"
 import { Elsewhere } from "../connection.ts"
-import { CommandFailed } from "../failure.ts"
+import { usage } from "../failure.ts"
 import { resolvePath } from "../nodePath.ts"
 import { note, Output, report } from "../output.ts"
 import { printable } from "../printable.ts"
@@ -17,8 +17,6 @@ import { tellStates } from "../states.ts"
 import type { TreeNode, TreeOptions } from "../treeNode.ts"
 import { readNode, readTree, treeFlags } from "../treeNode.ts"
 import { existingFlags, existingOf, planTree, tallyText, writeTree } from "../writeTree.ts"
-
-const usage = (message: string) => new CommandFailed({ reason: "usage", message })
 
 /** All of it, before anything is written. */
 const readAll = Effect.fnUntraced(function*(zk: ZkClient, from: string, options: TreeOptions) {

@@ -9,7 +9,7 @@ import type { CreateMode } from "../../ZkTransaction.ts"
 import { aclFlag } from "../acl.ts"
 import { dataArgument, dataFlags, readData } from "../data.ts"
 import { durationFlag } from "../duration.ts"
-import { CommandFailed } from "../failure.ts"
+import { CommandFailed, usage } from "../failure.ts"
 import { pathArgument, resolvePath, resolvePrefix } from "../nodePath.ts"
 import { note, Output, report } from "../output.ts"
 import { printable } from "../printable.ts"
@@ -28,11 +28,11 @@ interface ModeInput {
 const modeOf = ({ container, ephemeral, sequential, ttl }: ModeInput): CreateMode | CommandFailed => {
   const kinds = [ephemeral, container, Option.isSome(ttl)].filter(Boolean).length
   if (kinds > 1) {
-    return new CommandFailed({ reason: "usage", message: "--ephemeral, --container and --ttl exclude each other" })
+    return usage("--ephemeral, --container and --ttl exclude each other")
   }
   if (container) {
     return sequential
-      ? new CommandFailed({ reason: "usage", message: "a container has no number: --container excludes --sequential" })
+      ? usage("a container has no number: --container excludes --sequential")
       : "container"
   }
   if (Option.isSome(ttl)) return { ttl: ttl.value, sequential }

@@ -8,7 +8,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { ZkClient } from "../../ZkClient.ts"
 import { ExportReader } from "../exportFormat.ts"
-import { CommandFailed } from "../failure.ts"
+import { usage } from "../failure.ts"
 import { lines } from "../lines.ts"
 import { optionalPathArgument, resolvePath } from "../nodePath.ts"
 import { Output, print, report, toJson } from "../output.ts"
@@ -24,8 +24,7 @@ const readExport = Effect.fnUntraced(function*(file: string) {
   const fs = yield* FileSystem.FileSystem
   const { stdin } = yield* Stdio.Stdio
   const reader = new ExportReader()
-  const wrong = (where: string, problem: string) =>
-    new CommandFailed({ reason: "usage", message: printable(`${where} ${problem}`) })
+  const wrong = (where: string, problem: string) => usage(printable(`${where} ${problem}`))
   const name = file === "-" ? "standard input" : file
   yield* Stream.runForEach(lines(file === "-" ? stdin : fs.stream(file)), ({ bytes, number }) => {
     const problem = reader.line(bytes)

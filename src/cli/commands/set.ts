@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ZkClient } from "../../ZkClient.ts"
 import { dataArgument, dataFlags, readData } from "../data.ts"
-import { CommandFailed } from "../failure.ts"
+import { usage } from "../failure.ts"
 import { ifVersionFlag } from "../ifVersion.ts"
 import { pathArgument, resolvePath } from "../nodePath.ts"
 import { report } from "../output.ts"
@@ -26,12 +26,12 @@ export const set = Command.make("set", {
     const zk = yield* ZkClient
     const at = yield* resolvePath(path)
     if (create && Option.isSome(ifVersion)) {
-      return yield* new CommandFailed({ reason: "usage", message: "--create and --if-version exclude each other" })
+      return yield* usage("--create and --if-version exclude each other")
     }
     const data = yield* readData(input)
     if (Option.isNone(data)) {
       const message = "what to set? Give the data, - for standard input, --file or --null"
-      return yield* new CommandFailed({ reason: "usage", message })
+      return yield* usage(message)
     }
     const stat = create
       ? yield* zk.createOrSet(at, data.value)

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ZkClient } from "../../ZkClient.ts"
 import { NoNode } from "../../ZkError.ts"
+import { renderFields } from "../fields.ts"
 import { pathArgument, resolvePath } from "../nodePath.ts"
 import { report } from "../output.ts"
 import { printable } from "../printable.ts"
@@ -15,13 +16,11 @@ export const stat = Command.make("stat", { path: pathArgument }, ({ path }) =>
     const at = yield* resolvePath(path)
     const found = yield* zk.exists(at)
     if (Option.isNone(found)) return yield* new NoNode({ operation: "exists", path: at })
-    const lines = statLines(found.value)
-    const width = Math.max(...lines.map(([name]) => name.length))
     yield* report({
       json: () => ({ path: at, stat: statJson(found.value) }),
       text: ({ style }) => [
         style.strong(printable(at)),
-        ...lines.map(([name, value]) => `${style.faint(name.padEnd(width))}  ${value}`)
+        ...renderFields(statLines(found.value), style)
       ]
     })
   })).pipe(

@@ -11,7 +11,7 @@ import { ZkClient } from "../../ZkClient.ts"
 import type { NoAuth, StreamError } from "../../ZkError.ts"
 import * as ZkMirror from "../../ZkMirror.ts"
 import { dataJson, preview } from "../data.ts"
-import { CommandFailed } from "../failure.ts"
+import { usage } from "../failure.ts"
 import { optionalPathArgument, resolvePath } from "../nodePath.ts"
 import type { OutputShape } from "../output.ts"
 import { note, Output, report } from "../output.ts"
@@ -174,7 +174,7 @@ export const watch = Command.make("watch", {
   Effect.scoped(Effect.gen(function*() {
     const { noteStyle } = yield* Output
     if (children && recursive) {
-      return yield* new CommandFailed({ reason: "usage", message: "--children and --recursive exclude each other" })
+      return yield* usage("--children and --recursive exclude each other")
     }
     const at = yield* resolvePath(path)
     const isTree = children || recursive

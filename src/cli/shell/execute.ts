@@ -9,7 +9,7 @@ import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
 import { isIncomplete } from "../commandLine.ts"
-import { CommandFailed, exitCodes } from "../failure.ts"
+import { exitCodes, usage } from "../failure.ts"
 import { WorkingNode } from "../nodePath.ts"
 import { Output } from "../output.ts"
 import { makePresenter, withPresenter } from "../presenter.ts"
@@ -51,7 +51,7 @@ export const makeExecute = <Input, ContextInput, E, R>(root: Command.Command<"zk
     const tell = (error: unknown) => tellFailure(error, { isJson, mark, line: number })
     if (open !== undefined) {
       const message = open === "\\" ? "a backslash at the end stands for nothing" : `${open} is not closed`
-      return yield* tell(new CommandFailed({ reason: "usage", message }))
+      return yield* tell(usage(message))
     }
     const isImplicit = isIncomplete(descriptor, texts)
     return yield* run([
