@@ -134,6 +134,20 @@ describe.concurrent("zk, changing nodes", () => {
       assert.isTrue(Option.isNone(yield* zk.client.exists("/u/other/x/y")))
     }))
 
+  it.live("leaves to the servers what is theirs, and nothing else that has the name of it [CLI-N13]", () =>
+    Effect.gen(function*() {
+      const zk = yield* makeZk()
+      yield* zk.client.create("/zookeeper/mine", "", { parents: true })
+      const theirs = (yield* shared).connectString + "/zookeeper"
+      const [mine, quota] = yield* Effect.all([
+        zk.run(["rm", "-r", "/zookeeper", "--yes"]),
+        zk.run(["rm", "-r", "/quota", "--yes", "-s", theirs])
+      ], { concurrency: 2 })
+      assert.strictEqual(mine.stdout, "deleted /zookeeper and 1 below it\n")
+      failed(quota, 2)
+      assert.include(quota.stderr, "/quota belongs to the servers")
+    }))
+
   it.live("keeps an ephemeral node until it is interrupted, and leaves no session behind [CLI-N8]", () =>
     Effect.gen(function*() {
       const zk = yield* makeZk()

@@ -7,6 +7,7 @@ import * as ZkClient from "../ZkClient.ts"
 import type { NoAuth, NoNode, SessionError } from "../ZkError.ts"
 import * as ZkPath from "../ZkPath.ts"
 import type { Stat } from "../ZkStat.ts"
+import { isServers } from "./nodePath.ts"
 import { plural } from "./stat.ts"
 import { byName } from "./subtree.ts"
 
@@ -147,6 +148,7 @@ export const findLocks = (
 ): Effect.Effect<Search, NoNode | NoAuth | SessionError, ZkClient.ZkClient> =>
   Effect.gen(function*() {
     const zk = yield* ZkClient.ZkClient
+    const session = yield* zk.session
     const locks: Array<FoundLock> = []
     const closed: Array<string> = []
     const below = (at: string, names: ReadonlyArray<string>) =>
@@ -172,7 +174,7 @@ export const findLocks = (
         else if (at !== root && (yield* isFree(at, children, stat, false))) locks.push(free(at))
         const rest = children.filter((name) => layoutOf(name) === undefined && !own.includes(name))
         // What the servers keep there is theirs.
-        yield* below(at, at === "/" ? rest.filter((name) => name !== "zookeeper") : rest)
+        yield* below(at, rest.filter((name) => !isServers(session.absolutePath(ZkPath.join(at, name)))))
       })
     yield* visit(root)
     return { locks: locks.sort((a, b) => byName(a.path, b.path)), closed: closed.sort(byName) }

@@ -34,6 +34,9 @@ export const resolvePrefix = (text: string): Effect.Effect<string, InvalidPath> 
     return Effect.succeed(path === "/" ? path : `${path}/`)
   })
 
+/** Of an absolute path, as the servers have it: another root may well have a node of that name. */
+export const isServers = (path: string): boolean => path === "/zookeeper" || path.startsWith("/zookeeper/")
+
 export const pathArgument = Argument.String("path").pipe(Argument.withDescription("The node, /app/config for example"))
 
 /** Where no path means the root, or the shell's node. */

@@ -10,6 +10,7 @@ import type { NoAuth, NoNode, SessionError } from "../ZkError.ts"
 import * as ZkPath from "../ZkPath.ts"
 import { formatAcl } from "./acl.ts"
 import { CommandFailed } from "./failure.ts"
+import { isServers } from "./nodePath.ts"
 import { printable } from "./printable.ts"
 import { byName } from "./subtree.ts"
 
@@ -104,7 +105,7 @@ export const readTree = (
         // The servers' own.
         return {
           node: isLeftOut ? undefined : node,
-          below: below.filter((child) => session.absolutePath(within(root, child)) !== "/zookeeper")
+          below: below.filter((child) => !isServers(session.absolutePath(within(root, child))))
         }
       })
     const readThere = (path: string) =>

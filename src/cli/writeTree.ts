@@ -11,7 +11,8 @@ import { openAcl } from "../ZkAcl.ts"
 import type { CreateError, ZkClient } from "../ZkClient.ts"
 import type { BadVersion, SessionError } from "../ZkError.ts"
 import { isRetryable, maybeApplied, NodeExists, RequestTooLarge } from "../ZkError.ts"
-import { CommandFailed, reasonOf } from "./failure.ts"
+import { CommandFailed, reasonOf, usage } from "./failure.ts"
+import { isServers } from "./nodePath.ts"
 import { printable } from "./printable.ts"
 import type { Progress } from "./progress.ts"
 import { plural } from "./stat.ts"
@@ -34,7 +35,7 @@ export const existingFlags = {
 
 export const existingOf = (input: { readonly skip: boolean; readonly overwrite: boolean }) => {
   if (input.skip && input.overwrite) {
-    return Effect.fail(new CommandFailed({ reason: "usage", message: "--skip and --overwrite exclude each other" }))
+    return Effect.fail(usage("--skip and --overwrite exclude each other"))
   }
   return Effect.succeed<Existing>(input.skip ? "skip" : input.overwrite ? "overwrite" : "refuse")
 }
@@ -66,8 +67,6 @@ const sizeOf = (at: string, { acl = openAcl, data }: TreeNode): number =>
   acl.reduce((sum, { id, scheme }) => sum + 12 + Buffer.byteLength(scheme) + Buffer.byteLength(id), 0) +
   Buffer.byteLength(at) + (data?.length ?? 0) + 24
 
-const isServers = (path: string): boolean => path === "/zookeeper" || path.startsWith("/zookeeper/")
-
 /** What is to be done with each node. Writes nothing, and fails where something certainly cannot be done. */
 export const planTree = (
   zk: ZkClient,
@@ -80,7 +79,7 @@ export const planTree = (
     for (const node of nodes) {
       const path = within(root, node.path)
       if (isServers(session.absolutePath(path))) {
-        return yield* new CommandFailed({ reason: "usage", message: `${printable(path)} belongs to the servers` })
+        return yield* usage(`${printable(path)} belongs to the servers`)
       }
       const size = sizeOf(path, node)
       if (size > largestRequest) {

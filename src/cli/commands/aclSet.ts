@@ -9,15 +9,13 @@ import type { Acl } from "../../ZkAcl.ts"
 import { ZkClient } from "../../ZkClient.ts"
 import { aclJson, aclProblem, formatAcl, parseAcl } from "../acl.ts"
 import { confirm, yesFlag } from "../ask.ts"
-import { CommandFailed, reasonOf } from "../failure.ts"
+import { CommandFailed, reasonOf, usage } from "../failure.ts"
 import { ifVersionFlag } from "../ifVersion.ts"
-import { pathArgument, resolvePath } from "../nodePath.ts"
+import { isServers, pathArgument, resolvePath } from "../nodePath.ts"
 import { note, Output, report } from "../output.ts"
 import { printable } from "../printable.ts"
 import { plural } from "../stat.ts"
 import { flatten, noteClosed, readSubtree } from "../subtree.ts"
-
-const usage = (message: string) => new CommandFailed({ reason: "usage", message })
 
 const listOf = (acl: ReadonlyArray<Acl>) => printable(acl.map(formatAcl).join(","))
 
@@ -38,9 +36,10 @@ const isOfNode = (error: { readonly _tag: string }): boolean => error._tag === "
 const setAll = Effect.fnUntraced(function*(at: string, acl: ReadonlyArray<Acl>, yes: boolean) {
   const zk = yield* ZkClient
   const { isJson, noteStyle } = yield* Output
-  const found = [...flatten(yield* readSubtree(at))]
-  // What the servers keep there is theirs.
-  const nodes = at === "/" ? found.filter(({ path }) => !/^\/zookeeper(\/|$)/.test(path)) : found
+  const session = yield* zk.session
+  const isTheirs = (path: string) => isServers(session.absolutePath(path))
+  // What the servers keep is theirs, unless somebody says it by its name.
+  const nodes = [...flatten(yield* readSubtree(at))].filter(({ path }) => isTheirs(at) || !isTheirs(path))
   yield* noteClosed(nodes, ", and stays")
   const below = nodes.length === 1 ? "" : ` and ${plural(nodes.length - 1, "node")} below it`
   yield* confirm(`Set the ACL of ${printable(at)}${below}?`, yes)

@@ -8,7 +8,7 @@ import { ZkClient } from "../../ZkClient.ts"
 import * as ZkLock from "../../ZkLock.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import { confirm, yesFlag } from "../ask.ts"
-import { CommandFailed, halfWay } from "../failure.ts"
+import { CommandFailed, halfWay, usage } from "../failure.ts"
 import { resolveLock, resolveRoot, rootFlag } from "../lockRoot.ts"
 import type { FoundLock } from "../locks.ts"
 import { findLocks, isLocked, layoutNames, lockAt, whoIsThere } from "../locks.ts"
@@ -109,7 +109,9 @@ const clearAll = Effect.fnUntraced(function*(
   for (const path of closed) yield* note(noteStyle.warning(`${printable(path)} may not be read`))
   if (unused.length === 0) return yield* note(noteStyle.faint(`no unused locks below ${printable(root)}`))
   if (dryRun) return yield* print(unused.map(say))
-  yield* confirm(`Remove ${plural(unused.length, "unused lock")} below ${printable(root)}?`, yes)
+  // Nothing but its being empty tells an unused lock: whoever is asked should see what it is about.
+  const names = unused.slice(0, 3).map(({ path }) => printable(path)).join(", ") + (unused.length > 3 ? ", …" : "")
+  yield* confirm(`Remove ${plural(unused.length, "unused lock")} below ${printable(root)} (${names})?`, yes)
   let [removed, refused] = [0, 0]
   for (const lock of unused) {
     const wasThere = yield* removeLock(lock).pipe(
@@ -158,7 +160,7 @@ export const locksClear = Command.make("clear", {
   Effect.gen(function*() {
     if (Option.isSome(lock)) return yield* clearOne(yield* resolveLock(lock.value, root), input)
     if (input.force) {
-      return yield* new CommandFailed({ reason: "usage", message: "--force takes one lock away: say which" })
+      return yield* usage("--force takes one lock away: say which")
     }
     return yield* clearAll(yield* resolveRoot(root), input)
   })).pipe(

@@ -6,15 +6,13 @@ import * as Option from "effect/Option"
 import { ZkClient } from "../../ZkClient.ts"
 import { NoAuth } from "../../ZkError.ts"
 import { confirm, yesFlag } from "../ask.ts"
-import { CommandFailed, halfWay } from "../failure.ts"
+import { halfWay, usage } from "../failure.ts"
 import { ifVersionFlag } from "../ifVersion.ts"
-import { pathArgument, resolvePath } from "../nodePath.ts"
+import { isServers, pathArgument, resolvePath } from "../nodePath.ts"
 import { note, Output, print, report, toJson } from "../output.ts"
 import { printable } from "../printable.ts"
 import { plural } from "../stat.ts"
 import { flatten, readSubtree } from "../subtree.ts"
-
-const usage = (message: string) => new CommandFailed({ reason: "usage", message })
 
 export const rm = Command.make("rm", {
   path: pathArgument,
@@ -35,9 +33,9 @@ export const rm = Command.make("rm", {
     const zk = yield* ZkClient
     const { isJson } = yield* Output
     const at = yield* resolvePath(path)
-    if (at === "/" || at === "/zookeeper" || at.startsWith("/zookeeper/")) {
-      return yield* usage(`${at} belongs to the servers`)
-    }
+    if (at === "/") return yield* usage("the root cannot be deleted")
+    const session = yield* zk.session
+    if (isServers(session.absolutePath(at))) return yield* usage(`${printable(at)} belongs to the servers`)
     if (recursive && Option.isSome(ifVersion)) return yield* usage("--recursive and --if-version exclude each other")
     const branches = recursive || dryRun ? [...flatten(yield* readSubtree(at))] : []
     // Whoever may not see all of it cannot delete it, nor say what would go.
