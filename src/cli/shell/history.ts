@@ -9,7 +9,7 @@ export const kept = 1_000
 
 const longest = 2_000
 
-const secret = /pass(word|wd|phrase)|secret|token|credential|api[-_]?key|private[-_]?key|digest:/i
+const secret = /pass(word|wd|phrase)|secret|token|credential|api[-_]?key|private[-_]?key|digest:|:\/\/[^/\s]*@/i
 
 /** What begins with a blank is not to be kept, as in other shells; and what looks like a secret is not asked about. */
 export const isKept = (line: string): boolean =>
