@@ -103,6 +103,7 @@ describe.concurrent("zk, changing nodes", () => {
         yield* terminal.send(answer)
         const { code, stdout } = yield* terminal.ended
         assert.strictEqual(code, answer === "y" ? 0 : answer === "n" ? 1 : 130, screenOf(stdout))
+        assert.match(stdout, /\n$/)
         assert.strictEqual((yield* zk.client.getChildren("/")).children.includes("a"), isThere)
       }
     }))

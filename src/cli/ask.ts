@@ -3,13 +3,16 @@ import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import * as Effect from "effect/Effect"
 import { CommandFailed, usage } from "./failure.ts"
-import { Output } from "./output.ts"
+import { note, Output } from "./output.ts"
 
 export const yesFlag = Flag.Boolean("yes").pipe(
   Flag.withAlias("y"),
   Flag.withDefault(false),
   Flag.withDescription("Do not ask")
 )
+
+/** What is written next is not to stand behind a question that nobody answered. */
+export const answerTo = <A>(prompt: Prompt.Prompt<A>) => Effect.tapError(Prompt.run(prompt), () => note(""))
 
 /** Fails where the answer is no, and where there is nobody to ask. */
 export const confirm = (message: string, yes: boolean) =>
@@ -19,6 +22,6 @@ export const confirm = (message: string, yes: boolean) =>
     if (!canPrompt) {
       return yield* usage(`nobody is there to ask "${message}": give --yes`)
     }
-    if (yield* Prompt.run(Prompt.Confirm({ message }))) return
+    if (yield* answerTo(Prompt.Confirm({ message }))) return
     return yield* new CommandFailed({ reason: "failed", message: "not done" })
   })

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as ZkClient from "../ZkClient.ts"
 import * as ZkConfig from "../ZkConfig.ts"
+import { answerTo } from "./ask.ts"
 import { durationFlag } from "./duration.ts"
 import { usage } from "./failure.ts"
 import { Output } from "./output.ts"
@@ -70,7 +71,7 @@ const passwordOf = Effect.fnUntraced(function*(user: string, passwordFile: Optio
     const message = `the password of ${user} is missing: set ZK_PASSWORD or give --password-file`
     return yield* usage(message)
   }
-  return yield* Prompt.run(Prompt.Password({ message: `Password of ${user}` }))
+  return yield* answerTo(Prompt.Password({ message: `Password of ${user}` }))
 })
 
 const authOf = Effect.fnUntraced(function*({ passwordFile, user }: ConnectionInput) {
