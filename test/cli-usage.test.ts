@@ -1,6 +1,7 @@
 /** What the `zk` program says of itself, and to command lines that it cannot understand. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { asksForJson } from "../src/cli/tell.ts"
 import { makeZk, matchesSnapshot } from "./support/cli.ts"
 
 /** Where nothing is sent, nobody needs to listen. */
@@ -39,6 +40,11 @@ describe.concurrent("zk, and how it is used", () => {
       )
       yield* matchesSnapshot(expect, "usage", outputs.join("\n"))
     }))
+
+  it("knows who wants JSON before it knows the rest [CLI-U2]", () => {
+    for (const words of [["ls", "--json"], ["--json=true", "ls"]]) assert.isTrue(asksForJson(words))
+    for (const words of [["ls"], ["--json=false", "ls"], ["ls", "--", "--json"]]) assert.isFalse(asksForJson(words))
+  })
 
   it.live("has help in eighty columns, on standard output where it was asked for [CLI-U3] [CLI-U4]", ({ expect }) =>
     Effect.gen(function*() {

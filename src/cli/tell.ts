@@ -7,7 +7,7 @@ import { printableLines } from "./printable.ts"
 
 /** Whether words of a command line ask for JSON, be they right or wrong otherwise. */
 export const asksForJson = (words: ReadonlyArray<string>): boolean =>
-  words.slice(0, words.indexOf("--") >>> 0).includes("--json")
+  words.slice(0, words.indexOf("--") >>> 0).some((word) => /^--json(=(true|1|y|yes|on))?$/.test(word))
 
 export interface TellOptions {
   readonly isJson: boolean
