@@ -1,5 +1,6 @@
 /** How a command that failed tells so: one line for people, an exit code for programs. */
 import * as Config from "effect/Config"
+import * as PlatformError from "effect/PlatformError"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as ZkError from "../ZkError.ts"
@@ -72,6 +73,8 @@ export interface Failure {
 const messageOf = (error: unknown): string => {
   // Its own message names the schema's error, which says nothing to people.
   if (error instanceof Config.ConfigError) return error.cause.message
+  // The system's own words are better known.
+  if (error instanceof PlatformError.PlatformError && error.cause instanceof Error) return error.cause.message
   const isTold = typeof error === "object" && error !== null && "message" in error && error.message !== ""
   return isTold ? String(error.message) : String(error)
 }
