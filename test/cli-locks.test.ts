@@ -131,6 +131,7 @@ describe.concurrent("zk locks", () => {
       yield* fails(3, "clear", "config")
       yield* fails(3, "clear", "deep")
       yield* fails(2, "clear", "--force")
+      yield* fails(2, "clear", "--root", "/", "--yes")
       yield* fails(2, "sho")
       yield* fails(3, "show", "config", "--json")
       assert.strictEqual((yield* zk.client.getData("/locks/config")).text, "on")

@@ -74,6 +74,10 @@ describe.concurrent("zk, with whole trees", () => {
       const other = yield* makeZk()
       assert.strictEqual((yield* other.run(["import", "-"], { stdin: all.stdout })).code, 0)
       assert.strictEqual((yield* other.run(["export"])).stdout, all.stdout)
+      // Its own root it leaves alone.
+      yield* other.client.setData("/", "mine")
+      assert.strictEqual((yield* other.run(["import", "-", "--overwrite"], { stdin: all.stdout })).code, 0)
+      assert.strictEqual((yield* other.client.getData("/")).text, "mine")
     }))
 
   it.live("refuses, skips or overwrites what is there, and tells beforehand [CLI-X3]", ({ expect }) =>

@@ -45,6 +45,7 @@ describe.concurrent("zk, changing nodes", () => {
         [["create", "/app/x", "--container", "--ephemeral"]],
         [["create", "/app/x", "--acl", "world:anyone:q"]],
         [["create", "/app/x", "--ttl", "soon"]],
+        [["create", "/app/brief", "--ttl", "10m"]],
         [["set", "/app/config", "two"]],
         [["set", "/app/config", "three", "--if-version", "7"]],
         [["set", "/app/config", "three", "--if-version", "1", "--json"]],

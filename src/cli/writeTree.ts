@@ -96,14 +96,18 @@ export const planTree = (
         const hasParent = node.path === "/" || !missing.has(parentOf(node.path))
         const isThere = hasParent && (yield* exists(at))
         if (!isThere) missing.add(node.path)
-        const step: Step = { node, at, action: !isThere ? "create" : existing === "overwrite" ? "overwrite" : "skip" }
+        const step: Step = {
+          node,
+          at,
+          action: !isThere ? "create" : existing === "overwrite" && at !== "/" ? "overwrite" : "skip"
+        }
         return step
       })
     const steps: Array<Step> = []
     for (const level of levels(nodes, ({ path }) => path)) {
       for (const step of yield* Effect.forEach(level, look, { concurrency })) steps.push(step)
     }
-    // The root of everything is always there, and nobody means it by writing below it.
+    // The root of everything is always there, and nobody means it, or its ACL, by writing below it.
     const there = steps.filter(({ action, at }) => action === "skip" && at !== "/")
     if (existing === "refuse" && there.length > 0) {
       const rest = there.length === 1 ? " is" : ` and ${plural(there.length - 1, "other")} are`

@@ -162,7 +162,10 @@ export const locksClear = Command.make("clear", {
     if (input.force) {
       return yield* usage("--force takes one lock away: say which")
     }
-    return yield* clearAll(yield* resolveRoot(root), input)
+    const below = yield* resolveRoot(root)
+    // Nothing but its being empty tells an unused lock, and that is what many a node is.
+    if (below === "/") return yield* usage("below / are not only locks: say which lock, or a --root of locks")
+    return yield* clearAll(below, input)
   })).pipe(
     Command.withDescription(
       "Removes a lock that nobody holds or waits for or, without a name, all such locks below the root (but no semaphores). Programs make them again. With --force a lock that is in use goes as well: those who hold it are told that it is lost, but are not stopped."
