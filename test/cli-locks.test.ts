@@ -144,9 +144,14 @@ describe.concurrent("zk locks", () => {
       const { client, zk } = yield* withLocks
       const held = yield* on(client)(ZkLock.make("held"))
       yield* held.acquire()
+      // The servers remove empty containers, whenever they think of it: these are none.
       for (const name of ["one", "two", "three"]) {
+        yield* client.create(`/locks/${name}`)
         yield* Effect.flatMap(on(client)(ZkLock.make(name)), (lock) => lock.withLock(Effect.void))
       }
+      yield* client.create("/locks/permits", "2")
+      yield* client.create("/locks/permits/locks")
+      yield* client.create("/locks/permits/leases")
       const permits = yield* on(client)(ZkSemaphore.make("permits", { permits: 2, root: "/locks" }))
       yield* permits.withPermits(1, Effect.void)
       const refused = yield* zk.run(["locks", "clear", "held"])

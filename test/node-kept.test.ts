@@ -42,7 +42,7 @@ const closable = Effect.gen(function*() {
   return { ...rig, mine, close: Scope.close(scope, Exit.void) }
 })
 
-describe("a node that is kept", () => {
+describe.concurrent("a node that is kept", () => {
   it.live("is made anew when it is deleted, and in each session, with its last value and ACL, until its scope ends [T73] [PN-01] [PN-08]", () =>
     Effect.gen(function*() {
       const { other, port, proxy, root, zk } = yield* proxiedPair()
@@ -297,7 +297,7 @@ describe("a node that is kept", () => {
     }))
 })
 
-describe("writing a node that is kept", () => {
+describe.concurrent("writing a node that is kept", () => {
   it.live("goes on across the end of a session, in the next [NODE-KEPT-SET]", () =>
     Effect.gen(function*() {
       const { other, port, proxy, root, zk } = yield* proxiedPair()

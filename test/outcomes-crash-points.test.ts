@@ -1,5 +1,5 @@
 /** Writes that resolve their lost answers, cut once more at every event of the network while they do. */
-import { assert, layer } from "@effect/vitest"
+import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ZkClient from "../src/ZkClient.ts"
@@ -65,42 +65,44 @@ const scenarios: Record<string, Scenario> = {
 
 let counter = 0
 
-layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
-  "a lost answer, and one more cut",
-  (it) => {
-    for (const [name, { check, mayStayOpen, op, run }] of Object.entries(scenarios)) {
-      it.effect(`${name} comes to its end all the same [X1] [K35]`, () => {
-        const scenario = (lost: "request" | "reply", second: number) =>
-          Effect.gen(function*() {
-            const server = yield* ZkServer
-            const proxy = yield* makeProxy(server.port)
-            const other = yield* ZkClient.make({ hosts: server.connectString })
-            const zk = yield* ZkClient.make({ hosts: proxy.connectString, sessionTimeout: "3 seconds" })
-            const root = `/root-${counter++}`
-            yield* other.ensurePath(`${root}/tree/a/b`)
-            yield* zk.getData(`${root}/tree`)
-            const session = yield* sessionOf(zk)
-            yield* proxy.forget
-            const rule = yield* proxy.rule({ op, kind: lost }, "cut")
-            yield* proxy.cutAt(second)
-            const outcome = yield* Effect.result(run(zk, root))
-            const point = `${name}, ${lost} lost, cut at ${second}`
-            // The one cut may have come before the other, at the very same frame.
-            assert.isAtLeast((yield* proxy.stats()).connections, 1, point)
-            if (second > 11) assert.strictEqual(yield* rule.count, 1, point)
-            if (outcome._tag === "Failure") assert.isTrue(mayStayOpen && maybeApplied(outcome.failure), point)
-            yield* zk.sync()
-            // Open, and lost on its way: not applied.
-            if (outcome._tag === "Failure" && lost === "request") return
-            yield* check(other, root, session)
-          }).pipe(Effect.scoped)
-        const points = Array.from({ length: 14 }, (_, second) => second)
-        return Effect.forEach(
-          points.flatMap((second) => [scenario("request", second), scenario("reply", second)]),
-          (effect) => effect,
-          { concurrency: 6, discard: true }
-        )
-      })
+describe.concurrent("with a server of its own", () => {
+  layer(ZkServer.layer(), { excludeTestServices: true, timeout: "60 seconds" })(
+    "a lost answer, and one more cut",
+    (it) => {
+      for (const [name, { check, mayStayOpen, op, run }] of Object.entries(scenarios)) {
+        it.effect(`${name} comes to its end all the same [X1] [K35]`, () => {
+          const scenario = (lost: "request" | "reply", second: number) =>
+            Effect.gen(function*() {
+              const server = yield* ZkServer
+              const proxy = yield* makeProxy(server.port)
+              const other = yield* ZkClient.make({ hosts: server.connectString })
+              const zk = yield* ZkClient.make({ hosts: proxy.connectString, sessionTimeout: "3 seconds" })
+              const root = `/root-${counter++}`
+              yield* other.ensurePath(`${root}/tree/a/b`)
+              yield* zk.getData(`${root}/tree`)
+              const session = yield* sessionOf(zk)
+              yield* proxy.forget
+              const rule = yield* proxy.rule({ op, kind: lost }, "cut")
+              yield* proxy.cutAt(second)
+              const outcome = yield* Effect.result(run(zk, root))
+              const point = `${name}, ${lost} lost, cut at ${second}`
+              // The one cut may have come before the other, at the very same frame.
+              assert.isAtLeast((yield* proxy.stats()).connections, 1, point)
+              if (second > 11) assert.strictEqual(yield* rule.count, 1, point)
+              if (outcome._tag === "Failure") assert.isTrue(mayStayOpen && maybeApplied(outcome.failure), point)
+              yield* zk.sync()
+              // Open, and lost on its way: not applied.
+              if (outcome._tag === "Failure" && lost === "request") return
+              yield* check(other, root, session)
+            }).pipe(Effect.scoped)
+          const points = Array.from({ length: 14 }, (_, second) => second)
+          return Effect.forEach(
+            points.flatMap((second) => [scenario("request", second), scenario("reply", second)]),
+            (effect) => effect,
+            { concurrency: 6, discard: true }
+          )
+        })
+      }
     }
-  }
-)
+  )
+})

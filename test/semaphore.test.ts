@@ -15,7 +15,7 @@ import { lineUp, nodesOf, semaphore } from "./support/semaphores.ts"
 import { freshPath, shared } from "./support/shared.ts"
 import { record } from "./support/watching.ts"
 
-describe("a semaphore", () => {
+describe.concurrent("a semaphore", () => {
   for (const max of [1, 2]) {
     it.live(`lets ${max} in, and the next one when a permit is given back [SEM-01]`, () =>
       Effect.gen(function*() {
@@ -301,7 +301,7 @@ describe("a semaphore", () => {
     }))
 })
 
-describe("the number of permits", () => {
+describe.concurrent("the number of permits", () => {
   it.live("is stored as text by the first, and the others must agree [SEM-03] [J7]", () =>
     Effect.gen(function*() {
       const { a, b, name } = yield* twoClients
@@ -387,7 +387,7 @@ describe("the number of permits", () => {
   }
 })
 
-describe("resize", () => {
+describe.concurrent("resize", () => {
   it.live("upwards lets those in who wait, as many as there are permits for [SEM-09]", () =>
     Effect.gen(function*() {
       const { a, b, name } = yield* twoClients
@@ -470,7 +470,7 @@ describe("resize", () => {
     }))
 })
 
-describe("withPermits", () => {
+describe.concurrent("withPermits", () => {
   it.live("is independent of permits around it: there may be enough for both [SEM-NESTED]", () =>
     Effect.gen(function*() {
       const { a, name } = yield* twoClients
