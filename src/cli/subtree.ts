@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ZkClient from "../ZkClient.ts"
-import type { NoAuth, NoNode, SessionError } from "../ZkError.ts"
+import type { SessionError } from "../ZkError.ts"
+import { NoNode } from "../ZkError.ts"
 import * as ZkPath from "../ZkPath.ts"
 import type { Stat } from "../ZkStat.ts"
 import { note, Output } from "./output.ts"
@@ -11,7 +12,8 @@ import { printable } from "./printable.ts"
 export interface Branch {
   readonly path: string
   readonly name: string
-  readonly stat: Stat
+  /** Servers from 3.9.2 on do not tell it of nodes that may not be read. */
+  readonly stat: Stat | undefined
   /** By name. */
   readonly children: ReadonlyArray<Branch>
   /** Why there are none here, though the node may have some. */
@@ -32,7 +34,7 @@ export const byName = (a: string, b: string): number => a < b ? -1 : a > b ? 1 :
 export const readSubtree = (
   path: string,
   depth = Infinity
-): Effect.Effect<Branch, NoNode | NoAuth | SessionError, ZkClient.ZkClient> =>
+): Effect.Effect<Branch, NoNode | SessionError, ZkClient.ZkClient> =>
   Effect.gen(function*() {
     const zk = yield* ZkClient.ZkClient
     const below = (at: string, names: ReadonlyArray<string>, left: number) =>
@@ -42,23 +44,31 @@ export const readSubtree = (
           "NoNode",
           () => Effect.succeedNone
         ), { concurrency })
-    const closed = (at: string, error: NoAuth) =>
-      Effect.flatMap(zk.exists(at), (found): Effect.Effect<Branch, NoAuth> =>
-        Option.isNone(found)
-          ? Effect.fail(error)
-          : Effect.succeed({ path: at, name: nameOf(at), stat: found.value, children: [], cut: "forbidden" }))
-    const read = (at: string, left: number): Effect.Effect<Branch, NoNode | NoAuth | SessionError> =>
-      Effect.flatMap(zk.getChildren(at), ({ children, stat }) => {
-        const branch = { path: at, name: nameOf(at), stat }
-        if (left === 0) {
-          return Effect.succeed<Branch>({ ...branch, children: [], cut: children.length === 0 ? undefined : "depth" })
+    const closed = (at: string): Effect.Effect<Branch, NoNode | SessionError> =>
+      zk.exists(at).pipe(
+        Effect.flatMap((found): Effect.Effect<Stat | undefined, NoNode> =>
+          Option.isSome(found)
+            ? Effect.succeed(found.value)
+            : Effect.fail(new NoNode({ operation: "exists", path: at }))
+        ),
+        Effect.catchTag("NoAuth", () => Effect.undefined),
+        Effect.map((stat) => ({ path: at, name: nameOf(at), stat, children: [], cut: "forbidden" }))
+      )
+    const read = (at: string, left: number): Effect.Effect<Branch, NoNode | SessionError> =>
+      Effect.matchEffect(zk.getChildren(at), {
+        onFailure: (error) => error._tag === "NoAuth" ? closed(at) : Effect.fail(error),
+        onSuccess: ({ children, stat }) => {
+          const branch = { path: at, name: nameOf(at), stat }
+          if (left === 0) {
+            return Effect.succeed<Branch>({ ...branch, children: [], cut: children.length === 0 ? undefined : "depth" })
+          }
+          return Effect.map(below(at, children, left - 1), (found): Branch => ({
+            ...branch,
+            children: found.flatMap(Option.toArray),
+            cut: undefined
+          }))
         }
-        return Effect.map(below(at, children, left - 1), (found): Branch => ({
-          ...branch,
-          children: found.flatMap(Option.toArray),
-          cut: undefined
-        }))
-      }).pipe(Effect.catchTag("NoAuth", (error) => closed(at, error)))
+      })
     return yield* read(path, depth)
   })
 

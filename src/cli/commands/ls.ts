@@ -15,13 +15,17 @@ import { byName, flatten, noteClosed, readSubtree } from "../subtree.ts"
 import type { Column } from "../table.ts"
 import { printTable } from "../table.ts"
 
+/** Empty where it is not told. */
+const field = (read: (stat: ZkStat.Stat) => string | number) => ({ stat }: Branch): string =>
+  stat === undefined ? "" : String(read(stat))
+
 const columns = (label: (branch: Branch) => string): ReadonlyArray<Column<Branch>> => [
   { heading: "NAME", cell: (branch) => printable(label(branch)), shrink: "middle" },
-  { heading: "BYTES", cell: ({ stat }) => `${stat.dataLength}`, align: "right" },
-  { heading: "CHILDREN", cell: ({ stat }) => `${stat.numChildren}`, align: "right" },
-  { heading: "VERSION", cell: ({ stat }) => `${stat.version}`, align: "right" },
-  { heading: "MODIFIED", cell: ({ stat }) => time(ZkStat.modified(stat)), shrink: "end" },
-  { heading: "SESSION", cell: ({ stat }) => owner(stat), paint: (style) => style.mark }
+  { heading: "BYTES", cell: field(({ dataLength }) => dataLength), align: "right" },
+  { heading: "CHILDREN", cell: field(({ numChildren }) => numChildren), align: "right" },
+  { heading: "VERSION", cell: field(({ version }) => version), align: "right" },
+  { heading: "MODIFIED", cell: field((stat) => time(ZkStat.modified(stat))), shrink: "end" },
+  { heading: "SESSION", cell: field(owner), paint: (style) => style.mark }
 ]
 
 const namesOf = Effect.fnUntraced(function*(path: string) {
@@ -58,7 +62,9 @@ export const ls = Command.make("ls", {
     // One level says nothing of what is below it.
     if (recursive) yield* noteClosed(branches)
     if (output.isJson) {
-      return yield* print(branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
+      return yield* print(
+        branches.map((branch) => toJson({ path: branch.path, stat: branch.stat && statJson(branch.stat) }))
+      )
     }
     const label = recursive ? (branch: Branch) => branch.path : (branch: Branch) => branch.name
     if (stat) return yield* printTable(columns(label), branches)

@@ -4,6 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Stat } from "../../ZkStat.ts"
 import { optionalPathArgument, resolvePath } from "../nodePath.ts"
 import { Output, print, toJson } from "../output.ts"
 import { printable, truncate } from "../printable.ts"
@@ -12,11 +13,15 @@ import type { Style } from "../style.ts"
 import type { Branch } from "../subtree.ts"
 import { flatten, noteClosed, readSubtree } from "../subtree.ts"
 
+const sizeOf = (stat: Stat | undefined): number => stat?.dataLength ?? 0
+
+const isEphemeral = (stat: Stat | undefined): boolean => stat !== undefined && stat.ephemeralOwner !== BigInt(0)
+
 const remarks = ({ cut, stat }: Branch, style: Style): ReadonlyArray<string> => [
-  ...(stat.dataLength === 0 ? [] : [style.faint(bytes(stat.dataLength))]),
-  ...(stat.ephemeralOwner === BigInt(0) ? [] : [style.mark("ephemeral")]),
+  ...(sizeOf(stat) === 0 ? [] : [style.faint(bytes(sizeOf(stat)))]),
+  ...(isEphemeral(stat) ? [style.mark("ephemeral")] : []),
   ...(cut === "forbidden" ? [style.warning("children may not be read")] : []),
-  ...(cut === "depth" ? [style.faint(plural(stat.numChildren, "child", "children"))] : [])
+  ...(cut === "depth" ? [style.faint(plural(stat?.numChildren ?? 0, "child", "children"))] : [])
 ]
 
 /** Trees may be deeper than calls may be nested. */
@@ -55,12 +60,14 @@ export const tree = Command.make("tree", {
     const branches = [...flatten(top)]
     if (output.isJson) {
       yield* noteClosed(branches)
-      return yield* print(branches.map((branch) => toJson({ path: branch.path, stat: statJson(branch.stat) })))
+      return yield* print(
+        branches.map((branch) => toJson({ path: branch.path, stat: branch.stat && statJson(branch.stat) }))
+      )
     }
     const whole = { ...top, name: at }
     const width = (yield* output.columns) ?? Infinity
-    const size = branches.reduce((sum, { stat }) => sum + stat.dataLength, 0)
-    const ephemerals = branches.filter(({ stat }) => stat.ephemeralOwner !== BigInt(0)).length
+    const size = branches.reduce((sum, { stat }) => sum + sizeOf(stat), 0)
+    const ephemerals = branches.filter(({ stat }) => isEphemeral(stat)).length
     yield* print([
       ...draw(whole, output.style, width),
       "",
