@@ -11,7 +11,7 @@ import * as ZkAcl from "../src/ZkAcl.ts"
 import * as ZkClient from "../src/ZkClient.ts"
 import * as ZkTransaction from "../src/ZkTransaction.ts"
 import { failsWith } from "./support/failsWith.ts"
-import { becomes, mirrorOf, pair, proxiedPair, textOf } from "./support/mirroring.ts"
+import { becomes, mirrorOf, pair, proxiedPair, takenBack, textOf } from "./support/mirroring.ts"
 import { freshPath, shared, sharedHandle } from "./support/shared.ts"
 import { record, sessionOf } from "./support/watching.ts"
 
@@ -431,7 +431,7 @@ describe("the end of a copy", () => {
       for (const copy of [node, tree, inner]) yield* becomes(copy, "Live")
       yield* Scope.close(scope, Exit.void)
       for (const copy of [node, tree, inner]) assert.strictEqual((yield* copy.freshness)._tag, "Stale")
-      yield* zk.sync()
+      yield* takenBack(zk)
       assert.isUndefined((yield* (yield* sharedHandle).watchesByPath).get(root))
     }))
 
@@ -460,6 +460,7 @@ describe("the end of a copy", () => {
         assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause), `${index}`)
       }
       // Nothing of them is left, and what was known can be read. The client goes on.
+      yield* takenBack(zk)
       assert.isUndefined((yield* (yield* sharedHandle).watchesByPath).get(root))
       assert.strictEqual((yield* node.state)._tag, "Present")
       assert.strictEqual((yield* (yield* (yield* mirrorOf(zk)).node(root)).value).text, "")

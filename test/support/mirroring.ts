@@ -69,3 +69,9 @@ export const present = (client: ZkClient.ZkClient, root: string) =>
   })
 
 export const byPath = (nodes: ReadonlyMap<string, string>) => [...nodes].sort(([a], [b]) => a < b ? -1 : 1)
+
+/**
+ * Waits until watches that were taken back have gone. Servers before 3.9 do not know the first request for it, and the
+ * next one is only behind the answer to that.
+ */
+export const takenBack = (client: ZkClient.ZkClient) => Effect.andThen(client.sync(), client.sync())
