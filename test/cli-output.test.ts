@@ -20,22 +20,9 @@ import { plain } from "../src/cli/style.ts"
 import { type Branch, flatten } from "../src/cli/subtree.ts"
 import { renderTable } from "../src/cli/table.ts"
 import { makeZk } from "./support/cli.ts"
+import { makeStat } from "./support/records.ts"
 
 const escape = "\u001b"
-
-const emptyStat: Branch["stat"] = {
-  czxid: BigInt(0),
-  mzxid: BigInt(0),
-  ctime: BigInt(0),
-  mtime: BigInt(0),
-  version: 0,
-  cversion: 0,
-  aversion: 0,
-  ephemeralOwner: BigInt(0),
-  dataLength: 0,
-  numChildren: 0,
-  pzxid: BigInt(0)
-}
 
 describe.concurrent("zk, its output", () => {
   it.live("is coloured on a terminal, unless that is not wanted, and nowhere else [CLI-O1]", () =>
@@ -156,7 +143,7 @@ describe.concurrent("zk, its output", () => {
       const branch = (name: string, children: ReadonlyArray<Branch>): Branch => ({
         path: name,
         name,
-        stat: emptyStat,
+        stat: makeStat(),
         children,
         cut: undefined
       })

@@ -90,6 +90,7 @@ const generate = (shell: Completions.Shell, command: Command.Command.Any): strin
 /** In place of effect/cli's. */
 export const completionsFlag = GlobalFlag.Action({
   flag: GlobalFlag.Completions.flag,
+  // Such an action cannot fail: the program tells this defect from others, as with help.
   run: (shell, { command }) =>
     Option.isNone(shell) ? Effect.void : Effect.orDie(writeTo(process.stdout, `${generate(shell.value, command)}\n`))
 })

@@ -73,6 +73,7 @@ export const layer = (
       const capabilities = yield* TerminalCapabilities.TerminalCapabilities
       const isTerminal = yield* stdio.stdoutIsTerminal
       const isNoteTerminal = yield* stdio.stderrIsTerminal
+      // A variable of the environment is a text, or is not there.
       const term = yield* Effect.orDie(Config.option(Config.String("TERM")))
       return {
         isJson: options.isJson,
@@ -83,6 +84,7 @@ export const layer = (
         canAnimate: isNoteTerminal && !Option.contains(term, "dumb"),
         canPrompt: capabilities.canPrompt,
         write: (text) => writeTo(process.stdout, text),
+        // Where remarks cannot be written nobody can be told that, and the results are as good without them.
         remark: (text) => Effect.ignore(writeTo(process.stderr, text))
       }
     })

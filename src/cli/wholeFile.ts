@@ -23,6 +23,7 @@ export const wholeFile = <A, E, R>(
     // Of a link it is what it leads to that is replaced.
     const at = isThere ? yield* fs.realPath(name) : name
     const partial = path.join(path.dirname(at), `.${path.basename(at)}.${process.pid}.part`)
+    // After a success it has another name by now; what cannot be removed is not taken for the file.
     yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(partial)))
     const file = yield* fs.open(partial, { flag: "wx" })
     const filled = yield* fill((text) => file.writeAll(Buffer.from(text)))

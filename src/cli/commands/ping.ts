@@ -125,6 +125,7 @@ export const ping = Command.make("ping", {
   Effect.gen(function*() {
     const tally = new Tally()
     const tell = Effect.andThen(clearLine, summary(tally))
+    // An output that is closed by then has nobody to tell.
     yield* repeat(tally, count, interval).pipe(Effect.onInterrupt(() => Effect.ignore(tell)))
     yield* tell
     if (tally.times.length === 0) {

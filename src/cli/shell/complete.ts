@@ -51,6 +51,7 @@ export const nodes = (typed: string, from: string) =>
   }).pipe(
     Effect.timeoutOption(patience),
     Effect.map(Option.getOrElse((): ReadonlyArray<Candidate> => [])),
+    // Whoever types is not told why nothing is offered: the command itself will say it.
     Effect.catch(() => Effect.succeed<ReadonlyArray<Candidate>>([]))
   )
 

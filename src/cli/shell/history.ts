@@ -48,7 +48,7 @@ export const openHistory = Effect.gen(function*() {
   }
   const history: History = {
     lines,
-    // Several shells may write at the same time: whole lines, at the end.
+    // Several shells may write at the same time: whole lines, at the end. A full disk is no reason to end a shell.
     add: (line) => Effect.ignore(fs.writeFileString(file, `${line}\n`, { flag: "a", mode: 0o600 }))
   }
   return history
