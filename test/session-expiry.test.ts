@@ -91,17 +91,50 @@ describe("a session that nobody answers for", () => {
       assert.deepStrictEqual(states.tags(), ["Connected", "Suspended", "Expired", "Connected"])
     }))
 
-  it.effect("is not waited for: a server that never answers for it does not keep the next from beginning", () =>
+  it.effect("is asked for again where a server was slow, or lost in the midst of ending it [SES-41]", () =>
     Effect.gen(function*() {
       const { fake, first, states, wire } = yield* connected()
       yield* outage(fake, wire)
       yield* pass(8_100)
-      yield* fake.on("closeSession", () => ({ type: "silence" }))
+      let asked = 0
+      yield* fake.onConnect(({ request }) => {
+        if (request.sessionId === 0n) return undefined
+        return ++asked === 1 ? { type: "silence" } : undefined
+      })
+      let ended = 0
+      yield* fake.on("closeSession", () => ({ type: ++ended === 1 ? "close" : "default" }))
       wire.dead.clear()
-      yield* pass(5_000)
+      yield* pass(10_000)
       const next = yield* states.await("Connected", { since: 1 })
       assert.notStrictEqual(next.sessionId, first.sessionId)
-      assert.lengthOf(fake.requests.filter(({ name }) => name === "closeSession"), 1)
+      // Not answered, its end not confirmed, ended; then the next one.
+      assert.deepStrictEqual(fake.connects.map(({ request }) => request.sessionId), [
+        0n,
+        first.sessionId,
+        first.sessionId,
+        first.sessionId,
+        0n
+      ])
+      assert.lengthOf(fake.requests.filter(({ name }) => name === "closeSession"), 2)
+    }))
+
+  it.effect("is not waited for without an end: after its timeout the next begins, whoever is silent of it [SES-41]", () =>
+    Effect.gen(function*() {
+      const { fake, first, states, wire } = yield* connected()
+      yield* outage(fake, wire)
+      yield* pass(60_000, 500)
+      yield* fake.on("closeSession", () => ({ type: "silence" }))
+      wire.dead.clear()
+      yield* pass(6_000)
+      // The minute without any server did not count.
+      assert.deepStrictEqual(states.tags(), ["Connected", "Suspended", "Expired"])
+      yield* pass(6_000)
+      const next = yield* states.await("Connected", { since: 1 })
+      assert.notStrictEqual(next.sessionId, first.sessionId)
+      const [, ...later] = fake.connects.map(({ request }) => request.sessionId)
+      assert.strictEqual(later.pop(), 0n)
+      assert.isAbove(later.length, 1)
+      assert.deepStrictEqual([...new Set(later)], [first.sessionId])
       yield* fake.defaults
     }))
 

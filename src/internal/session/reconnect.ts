@@ -143,11 +143,20 @@ const prime = (session: Session, connection: Connection, reason: "reconnected" |
 /** Ends at the servers what had ended by our own clock: its ephemeral nodes would stand in the next session's way. */
 const bury = (session: Session, candidate: Candidate): Effect.Effect<Outcome> =>
   Effect.callback((resume) => {
-    session.zombie = undefined
-    const done = () => resume(Effect.succeed({ _tag: "Buried" }))
+    const { connection } = candidate
+    const onAnswer = () => {
+      session.zombie = undefined
+      resume(Effect.succeed({ _tag: "Buried" }))
+    }
+    const onEnd = () => {
+      // Whether it was ended is asked for again on the next connection.
+      session.zombieInDoubt()
+      const cause = new Error(connection.death?.message ?? `${connection.server} did not end a former session`)
+      resume(Effect.succeed({ _tag: "Unreachable", cause, silent: false }))
+    }
     const queue = new RequestQueue()
-    queue.push(new Pending(new CloseSession(), internalOperation, { onAnswer: done }, Infinity, done))
-    candidate.connection.pump(queue)
+    queue.push(new Pending(new CloseSession(), internalOperation, { onAnswer }, Infinity, onEnd))
+    connection.pump(queue)
   })
 
 const afterGreeting = Effect.fnUntraced(function*(
@@ -242,8 +251,7 @@ const attempt = (session: Session, server: ServerAddress): Effect.Effect<Outcome
         Effect.sync((): Outcome => {
           // It went live in the very turn in which its time was up.
           if (candidate?.isLive === true) return { _tag: "Live", died: candidate.died }
-          // A server that is this slow does not count as one that knows the zombie.
-          session.zombie = undefined
+          if (candidate !== undefined) session.zombieInDoubt()
           const cause = new Error(`${formatServer(server)} did not answer within ${Math.round(bound)} ms`)
           return { _tag: "Unreachable", cause, silent: true }
         })

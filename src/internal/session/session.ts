@@ -94,6 +94,8 @@ export class Session implements Engine {
   identity: Identity | undefined
   /** One that ended by our own clock, and that servers may still know. */
   zombie: Identity | undefined
+  /** Until when it is asked for, counted from when a server first left open what it knows of it. */
+  private zombieUntil = Infinity
   connection: Connection | undefined
   /** Credentials and watches have been taken by the connection: requests may follow. */
   private live = false
@@ -596,7 +598,10 @@ export class Session implements Engine {
   expire(byOurClock: boolean): void {
     const { identity } = this
     if (identity === undefined) return
-    if (byOurClock) this.zombie = identity
+    if (byOurClock) {
+      this.zombie = identity
+      this.zombieUntil = Infinity
+    }
     const { id } = identity
     this.identity = undefined
     this.lastCommitted = -Infinity
@@ -613,6 +618,17 @@ export class Session implements Engine {
     this.watches.onExpired(failure(outcomeOf("watch")))
     if (this.closing) this.finish()
     else if (this.options.onExpiry === "end") this.end(failure)
+  }
+
+  /**
+   * A server that could be reached did not say what has become of the zombie. Another, or the same when it has started
+   * up, may still know it: so it is asked for again, but not for longer than servers keep a session that nobody uses.
+   */
+  zombieInDoubt(): void {
+    if (this.zombie === undefined) return
+    const now = this.clock.now()
+    this.zombieUntil = Math.min(this.zombieUntil, now + this.zombie.timeout)
+    if (now >= this.zombieUntil) this.zombie = undefined
   }
 
   /** Credentials were refused: there is no use in connecting again. */
