@@ -309,7 +309,8 @@ export interface ZkDict<in out K, in out V, out E = never, out W = never> extend
   ) => Effect.Effect<V, InvalidDictKey | ValueDecodeError | ValueEncodeError | WriteError | W>
   /**
    * Replaces the value by what the function makes of it, if nobody else has written meanwhile; otherwise once more.
-   * `WriteConflict` when others were faster 100 times. Gives the new value.
+   * `WriteConflict` when others were faster 100 times. Gives the new value. Updates of one key take turns within a
+   * `ZkDict`, for as long as each is done within a second.
    */
   readonly update: <E2 = never, R2 = never>(
     key: K,

@@ -193,7 +193,7 @@ describe("servers that accept and close", () => {
       assert.isAtMost(attempts, 30)
       assert.notInclude(states.tags(), "Expired")
       assert.strictEqual(new Set(fake.connects.slice(1).map(({ request }) => request.sessionId)).size, 1)
-    }))
+    }).pipe(Random.withSeed("pauses")))
 })
 
 describe("who the server takes the client for", () => {

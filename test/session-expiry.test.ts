@@ -128,7 +128,7 @@ describe("a session that nobody answers for", () => {
       yield* pass(6_000)
       // The minute without any server did not count.
       assert.deepStrictEqual(states.tags(), ["Connected", "Suspended", "Expired"])
-      yield* pass(6_000)
+      yield* pass(12_000)
       const next = yield* states.await("Connected", { since: 1 })
       assert.notStrictEqual(next.sessionId, first.sessionId)
       const [, ...later] = fake.connects.map(({ request }) => request.sessionId)

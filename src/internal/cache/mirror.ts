@@ -11,7 +11,7 @@ import { InvalidInput, InvalidPath, NoNode } from "../../ZkError.ts"
 import type * as ZkMirror from "../../ZkMirror.ts"
 import * as ZkPath from "../../ZkPath.ts"
 import type { Data } from "../../ZkTransaction.ts"
-import { backOff, maxTries } from "../contention.ts"
+import { backOff, Courtesy, maxTries } from "../contention.ts"
 import type { LiveNode } from "./liveNode.ts"
 import { makeLiveNode } from "./liveNode.ts"
 import type { LiveTree } from "./liveTree.ts"
@@ -71,6 +71,7 @@ export const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirr
     return look(false)
   }
   const shown = <A, E, R>(operation: string, write: Effect.Effect<A, E, R>) => seen(live, operation, path, write)
+  const updates = new Courtesy()
   const update: ZkMirror.MirrorNode["update"] = <E = never, R = never>(
     f: (node: NodeData) => Data | Effect.Effect<Data, E, R>
   ) => {
@@ -83,7 +84,7 @@ export const makeNode = (client: ZkClient, path: string, live: LiveNode): ZkMirr
         if (tries === maxTries) return yield* written
         return yield* Effect.catchTag(written, "BadVersion", () => Effect.andThen(backOff(tries), attempt(tries + 1)))
       })
-    return shown("setData", attempt(1))
+    return updates.inTurn(path, shown("setData", attempt(1)))
   }
   return {
     ...mirrored(path, live),

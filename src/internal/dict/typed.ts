@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { ValueDecodeError, ValueEncodeError } from "../../ZkCodec.ts"
 import type { Change, Transaction, ZkDict } from "../../ZkDict.ts"
+import { Courtesy } from "../contention.ts"
 import type { InvalidDictKey } from "./dictErrors.ts"
 import { KeyNotFound } from "./dictErrors.ts"
 import { settled } from "./settled.ts"
@@ -83,19 +84,23 @@ export const typed = <K extends string | number, V, E, W extends { readonly _tag
 
   const popOption = (key: K) => named(key, (name) => store.pop(name, (entry) => decode(name, entry)))
 
+  const updates = new Courtesy()
   const update = <E2 = never, R2 = never>(key: K, f: (value: V) => V | Effect.Effect<V, E2, R2>) =>
     Effect.flatMap(
       named(key, (name) =>
-        store.update((transaction) =>
-          Effect.gen(function*() {
-            const entry = yield* transaction.read(name)
-            // That it is missing is to be seen, too, before anybody is told.
-            if (entry === undefined) return Option.none<V>()
-            const made = f(yield* decode(name, entry))
-            const value = Effect.isEffect(made) ? yield* made : made
-            transaction.write(name, yield* encode(name, value))
-            return Option.some(value)
-          })
+        updates.inTurn(
+          name,
+          store.update((transaction) =>
+            Effect.gen(function*() {
+              const entry = yield* transaction.read(name)
+              // That it is missing is to be seen, too, before anybody is told.
+              if (entry === undefined) return Option.none<V>()
+              const made = f(yield* decode(name, entry))
+              const value = Effect.isEffect(made) ? yield* made : made
+              transaction.write(name, yield* encode(name, value))
+              return Option.some(value)
+            })
+          )
         )),
       (updated) => Option.isSome(updated) ? Effect.succeed(updated.value) : Effect.fail(notFound(key))
     )

@@ -20,7 +20,7 @@ import { seen } from "../cache/upkeep.ts"
 import type { Lost } from "../client/resolve.ts"
 import { isLost, leftOpen } from "../client/resolve.ts"
 import { decodeWith, encodeWith } from "../codec/run.ts"
-import { backOff, maxTries } from "../contention.ts"
+import { backOff, Courtesy, maxTries } from "../contention.ts"
 import { keep } from "./keeper.ts"
 
 /** How often an answer may be lost before its loss is passed on. */
@@ -112,6 +112,7 @@ export const make = <A, I, RD, RE>(
     const set = (value: A, versionOptions?: VersionOptions) =>
       shown("set", Effect.flatMap(encode(value), (data) => write(data, versionOptions?.version)))
 
+    const updates = new Courtesy()
     const update = <E = never, R = never>(f: (value: A) => A | Effect.Effect<A, E, R>) => {
       type Failure = E | ValueDecodeError | ValueEncodeError | WriteConflict | CreateError
       /** Gives whether it was written; if not, somebody else was faster. */
@@ -153,7 +154,7 @@ export const make = <A, I, RD, RE>(
           yield* client.sync(path)
           return yield* attempt(tries + 1)
         })
-      return shown("update", attempt(1))
+      return updates.inTurn(path, shown("update", attempt(1)))
     }
 
     // -- reads --------------------------------------------------------------------------------------------------------
