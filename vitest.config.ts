@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config"
+import { patience } from "./test/support/wait.ts"
 
 export default defineConfig({
   test: {
@@ -9,8 +10,8 @@ export default defineConfig({
     isolate: false,
     // Servers and clients are processes too: more workers than this take time from tests that measure it.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 30_000 * patience,
+    hookTimeout: 60_000 * patience,
     teardownTimeout: 15_000
   }
 })
