@@ -10,7 +10,7 @@ export default defineConfig({
     isolate: false,
     // Servers and clients are processes too: more workers than this take time from tests that measure it.
     maxWorkers: 2,
-    testTimeout: 30_000 * patience,
+    testTimeout: 60_000 * patience,
     hookTimeout: 60_000 * patience,
     teardownTimeout: 15_000
   }
