@@ -365,6 +365,7 @@ export interface ZkStruct<in out T, out E = never, out W = never> extends Follow
   readonly snapshot: Effect.Effect<Partial<T>, ReadError | E>
   readonly invalid: Effect.Effect<ReadonlyMap<keyof T, ValueDecodeError | ReadError>, ReadError | E>
   readonly set: <K extends keyof T>(key: K, value: T[K]) => Effect.Effect<void, ValueEncodeError | WriteError | W>
+  /** Properties that are no fields are left out. */
   readonly setAll: (values: Partial<T>) => Effect.Effect<void, ValueEncodeError | WriteError | W>
   readonly remove: (key: keyof T) => Effect.Effect<boolean, RemoveError | W>
   readonly pop: <K extends keyof T>(key: K) => Effect.Effect<T[K], KeyNotFound | PopError<T[K]> | W>

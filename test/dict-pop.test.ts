@@ -45,6 +45,20 @@ describe.concurrent("two clients that pop the same keys", () => {
       yield* untilChildless(zk, root)
     }), 60_000)
 
+  it.live("give one key to one of a hundred who want it at once [M20] [DICT-POP-14]", () =>
+    Effect.gen(function*() {
+      const { other, root, zk } = yield* pair
+      const { zk: third } = yield* pair
+      const dicts = yield* Effect.forEach([zk, other, third], (client) => dictOf(client, root))
+      const wanting = Array.from({ length: 120 }, (_, i) => dicts[i % 3]!)
+      for (let round = 0; round < 5; round++) {
+        yield* dicts[0]!.set("k", `v${round}`)
+        const got = yield* Effect.forEach(wanting, (dict) => dict.popOption("k"), { concurrency: "unbounded" })
+        assert.deepStrictEqual(got.flatMap(Option.toArray), [`v${round}`])
+      }
+      yield* untilChildless(zk, root)
+    }), 60_000)
+
   it.live("get each value once, also from a document [M20] [DICT-POP-01]", () =>
     Effect.gen(function*() {
       const { other, root, zk } = yield* pair

@@ -84,6 +84,10 @@ describe.each(kinds)("a struct: $name", ({ make }) => {
       yield* failsWith(config.set("language", 5 as never), "ValueEncodeError")
       yield* failsWith(config.setAll({ exchange_rate: 1, language: 5 as never }), "ValueEncodeError")
       assert.deepStrictEqual(yield* config.snapshot, {})
+      // A type lets pass what an object has besides.
+      const wide = { exchange_rate: 7, bogus: "?" }
+      yield* config.setAll(wide)
+      assert.deepStrictEqual(yield* config.snapshot, { exchange_rate: 7 })
     }))
 })
 

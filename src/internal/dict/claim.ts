@@ -85,8 +85,8 @@ export const awaitClaims = (
     Effect.catchTag("NoNode", () => Effect.succeed(true))
   )
 
-/** `again`: nothing was changed, and somebody else was in the way. */
-type Attempt<A> = "again" | Option.Option<A>
+/** `again`: nothing was changed, and somebody else was in the way. `moved`: not for good, the claim stands. */
+type Attempt<A> = "again" | "moved" | Option.Option<A>
 
 const fromCause = ({ cause }: MultiFailed) => {
   switch (cause._tag) {
@@ -94,6 +94,7 @@ const fromCause = ({ cause }: MultiFailed) => {
     case "NoNode":
     case "BadVersion":
     case "NotEmpty":
+      return Effect.succeed("moved" as const)
     // Processes that were cloned have the same chance.
     case "NodeExists":
       return Effect.succeed("again" as const)
@@ -145,22 +146,15 @@ const unapplied = <E>(path: string, error: E): E | SessionError => {
   return error instanceof SessionClosed ? new SessionClosed(outcome) : error
 }
 
-const take = Effect.fnUntraced(function*<A>(
+/** Takes the value out if the claim is the one that goes first. */
+const takeFirst = Effect.fnUntraced(function*<A>(
   client: ZkClient,
   session: ZkSession,
   path: string,
+  claim: EphemeralNode,
   mark: string,
   decode: (node: NodeData) => Effect.Effect<A, ValueDecodeError>
-): Effect.fn.Return<Attempt<A>, StorePopError<A> | NodeExists | NoNode, Scope.Scope> {
-  const claim = yield* session.createEphemeral(ZkPath.join(path, "pop-"), null, { sequential: true }).pipe(
-    Effect.catchTags({
-      NoNode: () => Effect.succeed(undefined),
-      // It is an open one.
-      InvalidAcl: Effect.die
-    }),
-    Effect.mapError((error) => unapplied(path, error))
-  )
-  if (claim === undefined) return Option.none<A>()
+): Effect.fn.Return<Attempt<A>, StorePopError<A> | NoNode> {
   const [node, { children }] = yield* Effect.all([session.client.getData(path), session.client.getChildren(path)], {
     concurrency: 2
   })
@@ -196,6 +190,31 @@ const take = Effect.fnUntraced(function*<A>(
       })
     })
   )
+})
+
+const take = Effect.fnUntraced(function*<A>(
+  client: ZkClient,
+  session: ZkSession,
+  path: string,
+  mark: string,
+  decode: (node: NodeData) => Effect.Effect<A, ValueDecodeError>
+): Effect.fn.Return<"again" | Option.Option<A>, StorePopError<A> | NodeExists | NoNode, Scope.Scope> {
+  const claim = yield* session.createEphemeral(ZkPath.join(path, "pop-"), null, { sequential: true }).pipe(
+    Effect.catchTags({
+      NoNode: () => Effect.succeed(undefined),
+      // It is an open one.
+      InvalidAcl: Effect.die
+    }),
+    Effect.mapError((error) => unapplied(path, error))
+  )
+  if (claim === undefined) return Option.none<A>()
+  // Claims come and go while the first one is at it. If it gave way to them all would go on giving way to each other.
+  for (let tries = 1; tries <= maxTries; tries++) {
+    const outcome = yield* takeFirst(client, session, path, claim, mark, decode)
+    if (outcome !== "moved") return outcome
+    yield* backOff(tries)
+  }
+  return yield* new WriteConflict({ operation: "pop", path, tries: maxTries })
 })
 
 /**

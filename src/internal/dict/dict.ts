@@ -13,7 +13,7 @@ import type * as ZkDict from "../../ZkDict.ts"
 import type { NoAuth, SessionError } from "../../ZkError.ts"
 import { InvalidInput } from "../../ZkError.ts"
 import * as ZkPath from "../../ZkPath.ts"
-import { TooStale } from "./dictErrors.ts"
+import { InvalidDictKey, TooStale } from "./dictErrors.ts"
 import type { DocumentError } from "./documentStore.ts"
 import { makeDocumentStore } from "./documentStore.ts"
 import { manually } from "./manual.ts"
@@ -90,9 +90,15 @@ const valuesOfFields = (
     codecs.set(name, () => at(ZkPath.join(path, name)))
   }
   return {
-    toName: names.toName,
+    // The name of a property is a text, whatever it was written as.
+    toName: (key) => names.toName(String(key)),
     toKey: (name) => codecs.has(name) ? names.toKey(name) : undefined,
-    codecOf: (name) => codecs.get(name)!(name)
+    codecOf: (name) => {
+      const codec = codecs.get(name)
+      // Only types that know less than the value, `Record<string, ...>`, let this happen: a defect.
+      if (codec === undefined) throw new InvalidDictKey({ path, key: name, reason: "there is no such field" })
+      return codec(name)
+    }
   }
 }
 
@@ -169,12 +175,15 @@ export const makeMemory = <V, I, RD, RE, K extends string | number>(
 
 /** A dictionary of unknowns as one of what its fields say: they decide on what each key is encoded and decoded with. */
 const toStruct = <F extends ZkDict.Fields, E, W>(
-  dict: ZkDict.ZkDict<string, unknown, E, W>
+  dict: ZkDict.ZkDict<string, unknown, E, W>,
+  fields: F
 ): ZkDict.ZkStruct<ZkDict.ValuesOf<F>, E, W> => {
   const struct = {
     ...dict,
     snapshot: Effect.map(dict.entries, (entries) => Object.fromEntries(entries)),
-    setAll: (values: Record<string, unknown>) => dict.setAll(Object.entries(values))
+    // What an object has besides is let pass by its type, and left out, as Schema does.
+    setAll: (values: Record<string, unknown>) =>
+      dict.setAll(Object.entries(values).filter(([key]) => Object.hasOwn(fields, key)))
   }
   return struct as unknown as ZkDict.ZkStruct<ZkDict.ValuesOf<F>, E, W> // what `valuesOfFields` has seen to
 }
@@ -190,7 +199,7 @@ export const struct = <F extends ZkDict.Fields>(
 > =>
   Effect.flatMap(Effect.context<ZkDict.ServicesOf<F>>(), (context) => {
     const values = valuesOfFields(root, fields, nodeNames(root, escapedKey), options.codec, context)
-    return Effect.map(makeNodes(root, values, options), toStruct<F, never, never>)
+    return Effect.map(makeNodes(root, values, options), (dict) => toStruct(dict, fields))
   })
 
 export const documentStruct = <F extends ZkDict.Fields>(
@@ -204,8 +213,5 @@ export const documentStruct = <F extends ZkDict.Fields>(
 > =>
   Effect.flatMap(Effect.context<ZkDict.ServicesOf<F>>(), (context) => {
     const values = valuesOfFields(path, fields, anyNames(path, Schema.String), undefined, context)
-    return Effect.map(
-      makeDocument(path, values, options),
-      toStruct<F, ZkCodec.ValueDecodeError, DocumentError>
-    )
+    return Effect.map(makeDocument(path, values, options), (dict) => toStruct(dict, fields))
   })
